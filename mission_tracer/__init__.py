@@ -1,0 +1,1 @@
+"""Record what an agent does to the Telnyx AI Missions API."""
