@@ -1,0 +1,160 @@
+"""Name what a delivery flow may ask for, and what it may know. Pure.
+
+A flow is a generator that delivers one fact. It yields
+    `Call`    one request; sent back: its `Answer`, a success or a refusal for good,
+    a record  to be written down and folded into the state,
+    `Settle`  wait until what an earlier, unanswered request did can be seen,
+    `Recall`  sent back: the mission id this host knows for a name, under the host's lock on that name,
+    `Remember`, `Forget`  tell the host what a name stands for,
+    `Refusal` the server refused a part of the fact for good; the flow goes on,
+and raises `Park` when the run cannot go on at all, `NotYet` when another machine must act first.
+
+A flow can be started again at any point: what must not happen twice is noted as a record before and after, and read back
+from the server when its answer was lost; what may happen twice (PATCHes, events with their key) is simply asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from mission_tracer import facts
+from mission_tracer._lane_state import LaneState
+from mission_tracer._records import Record
+
+STUBBORN = 6
+"""After so many server errors on one fact every second attempt goes without the parts that may be to blame."""
+
+MALFORMED = frozenset({400, 413, 422})
+"""The refusals that a smaller body may mend."""
+
+PAGE = 200
+"""How many items are asked for at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: an operation of the API, its path and query values and its body.
+
+    `intent` names what must not take effect twice; with `keyed` the server itself sees to that.
+    """
+
+    operation: str
+    path: dict[str, str] = field(default_factory=dict)
+    query: dict[str, Any] = field(default_factory=dict)
+    body: Any = None
+    intent: str | None = None
+    keyed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said for good: `data` of a success, or the reason of a refusal."""
+
+    status: int
+    data: Any = None
+    pages: int = 1
+    why: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Say whether it is a success."""
+        return 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Wait until what the named intent did can be seen."""
+
+    intent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Ask which mission a name stands for."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Note which mission a name stands for."""
+
+    name: str
+    mission_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Drop what a name stands for."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The server refused a part of the fact for good."""
+
+    operation: str
+    status: int
+    reason: str
+
+
+class Park(Exception):  # noqa: N818 - it says what to do, as StopIteration does
+    """The run cannot be delivered as things are; the message says why."""
+
+
+class NotYet(Exception):  # noqa: N818 - it says what to do, as StopIteration does
+    """Another machine has not created the run yet."""
+
+
+Action: TypeAlias = Call | Settle | Recall | Remember | Forget | Refusal | Record
+Flow: TypeAlias = Generator[Action, Any, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a flow may know besides the fact: the lane's state, the facts that follow, the time, the failures so far."""
+
+    state: LaneState
+    upcoming: Iterable[facts.Fact] = ()
+    now: float = 0.0
+    position: int = 0
+    failures: int = 0
+
+    @property
+    def stubborn(self) -> bool:
+        """Say whether this attempt goes without what may be to blame."""
+        return self.failures >= STUBBORN and self.failures % 2 == 0
+
+    def path(self, **more: str) -> dict[str, str]:
+        """Return the path values of the run."""
+        return {"mission_id": self.state.mission_id or "", "run_id": self.state.run_id or "", **more}
+
+
+def park_if_gone(answer: Answer, at: Situation) -> Flow:
+    """Give the lane up when a 404 means that the run itself is not there.
+
+    Raises:
+        Park: The run is gone.
+    """
+    if answer.status == 404:
+        run = yield Call("retrieve_run", at.path())
+        if run.status == 404:
+            raise Park(f"the run {at.state.run_id} is not on the server any more: {run.why}")
+
+
+def select(
+    operation: str, at_path: dict[str, str], query: dict[str, Any], wanted: Callable[[dict[str, Any]], bool]
+) -> Generator[Action, Any, tuple[Answer, list[dict[str, Any]]]]:
+    """Read every page of a list; return the last answer (a refusal, perhaps) and the items that are wanted."""
+    items: list[dict[str, Any]] = []
+    page = 1
+    while True:
+        answer: Answer = yield Call(operation, at_path, {**query, "page_number": page, "page_size": PAGE})
+        if answer.ok:
+            items.extend(item for item in answer.data if wanted(item))
+        if not answer.ok or not answer.data or page >= answer.pages:
+            return answer, items
+        page += 1

@@ -1,0 +1,126 @@
+"""Plan the requests that log an event and that link Telnyx agents. Pure: see `_actions`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import msgspec
+
+from mission_tracer import facts
+from mission_tracer._actions import (
+    Action,
+    Answer,
+    Call,
+    Flow,
+    Refusal,
+    Settle,
+    Situation,
+    park_if_gone,
+    select,
+)
+from mission_tracer._records import Unsent
+
+KEY_TRUST = 300.0
+"""How long an idempotency key is relied on, in seconds. Nobody says how long the server keeps one, so an event whose
+first answer was lost longer ago is looked for before it is sent again."""
+
+
+def write_event(fact: facts.Event, at: Situation) -> Flow:
+    """Log an event as it was recorded."""
+    yield from post_event(fact.body, at)
+
+
+def post_event(body: bytes | msgspec.Raw, at: Situation) -> Flow:
+    """Log an event; the server sees to it that its key takes effect once."""
+    intent = f"event:{at.position}"
+    first = at.state.intents.get(intent)
+    if first is not None and at.now - first > KEY_TRUST and (yield from _exists(body, at)):
+        return
+    offered = _shrink(body) if at.stubborn else body
+    answer: Answer = yield Call("log_event", at.path(), body=offered, intent=intent, keyed=True)
+    if answer.ok:
+        return
+    yield from park_if_gone(answer, at)
+    if answer.status == 409 and (yield from _exists(body, at)):
+        return
+    for smaller in _smaller(answer.status, body):
+        retry: Answer = yield Call("log_event", at.path(), body=smaller, intent=intent, keyed=True)
+        if retry.ok:
+            return
+    yield Refusal("log_event", answer.status, answer.why)
+
+
+def _smaller(status: int, body: bytes | msgspec.Raw) -> Iterator[bytes]:
+    if status == 413:
+        yield _shrink(body)
+    elif status in {400, 404, 409, 422}:
+        event = msgspec.json.decode(body)
+        step_id = event.pop("step_id", None)
+        if step_id is not None:  # the server may know no such step
+            event["payload"] = {**event.get("payload", {}), "step_id": step_id}
+            yield msgspec.json.encode(event)
+
+
+def _shrink(body: bytes | msgspec.Raw) -> bytes:
+    """Keep an event's type, summary and place, and of its payload only how large it was."""
+    event = msgspec.json.decode(body)
+    payload = event.get("payload", {})
+    event["summary"] = event["summary"][:1000]
+    event["payload"] = {
+        "truncated": {
+            "bytes": len(msgspec.json.encode(payload)),
+            "keys": [str(key)[:100] for key in payload][:50],
+        },
+        "mission_tracer": payload.get("mission_tracer"),
+    }
+    return msgspec.json.encode(event)
+
+
+def _exists(body: bytes | msgspec.Raw, at: Situation) -> Generator[Action, Any, bool]:
+    """Look for an event among the run's by its key, or by our mark in its payload."""
+    event = msgspec.json.decode(body)
+    key, ours = event.get("idempotency_key"), _mark(event)
+
+    def same(item: dict[str, Any]) -> bool:
+        return (key is not None and item.get("idempotency_key") == key) or (
+            ours is not None and _mark(item) == ours
+        )
+
+    _, found = yield from select("list_run_events", at.path(), {"type": event["type"]}, same)
+    return bool(found)
+
+
+def _mark(event: dict[str, Any]) -> str | None:
+    payload = event.get("payload")
+    ours = payload.get("mission_tracer") if isinstance(payload, dict) else None
+    return ours.get("id") if isinstance(ours, dict) else None
+
+
+def link_agent(fact: facts.AgentLinked, at: Situation) -> Flow:
+    """Link a Telnyx agent to the run, once."""
+    agent = fact.telnyx_agent_id
+    intent = f"link:{agent}"
+    if intent in at.state.intents:
+        yield Settle(intent)
+        if (yield from _is_linked(agent, at)):
+            yield Unsent(intent)
+            return
+    answer: Answer = yield Call("link_agent", at.path(), body={"telnyx_agent_id": agent}, intent=intent)
+    yield Unsent(intent)
+    if not answer.ok:
+        yield from park_if_gone(answer, at)
+        if not (yield from _is_linked(agent, at)):
+            yield Refusal("link_agent", answer.status, answer.why)
+
+
+def _is_linked(agent: str, at: Situation) -> Generator[Action, Any, bool]:
+    answer: Answer = yield Call("list_agents", at.path())
+    return answer.ok and any(item.get("telnyx_agent_id") == agent for item in answer.data)
+
+
+def unlink_agent(fact: facts.AgentUnlinked, at: Situation) -> Flow:
+    """Take a Telnyx agent off the run; one that is not there is off already."""
+    answer: Answer = yield Call("unlink_agent", at.path(telnyx_agent_id=fact.telnyx_agent_id))
+    if not answer.ok and answer.status != 404:
+        yield Refusal("unlink_agent", answer.status, answer.why)

@@ -1,0 +1,201 @@
+"""Plan the requests that find the mission, create the run and change its status. Pure: see `_actions`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import msgspec
+
+from mission_tracer import facts
+from mission_tracer._actions import (
+    MALFORMED,
+    Action,
+    Answer,
+    Call,
+    Flow,
+    Forget,
+    NotYet,
+    Park,
+    Recall,
+    Refusal,
+    Remember,
+    Settle,
+    Situation,
+    park_if_gone,
+    select,
+)
+from mission_tracer._deliver_step import set_step
+from mission_tracer._lane_state import LaneState
+from mission_tracer._records import MissionFound, MissionLost, RunBound
+
+_FINAL = {"succeeded", "failed", "cancelled"}
+
+
+def open_run(fact: facts.RunOpened, at: Situation) -> Flow:
+    state = at.state
+    while not state.run_id:
+        if not state.mission_id:
+            yield from _find_mission(fact.mission, state)
+        yield from _create_run(fact, at)
+    yield from _set_run(at, {"status": "running"})
+
+
+def _find_mission(spec: facts.MissionSpec, state: LaneState) -> Flow:
+    """Bind the run to its mission: the one given, the one this host knows, the oldest of that name, or a new one."""
+    mission_id = spec.id
+    if not mission_id:
+        mission_id = yield Recall(spec.name)
+        if not mission_id:
+            if "create_mission" in state.intents:
+                yield Settle("create_mission")
+            mission_id = yield from _oldest_mission(spec.name)
+            if not mission_id:
+                created = yield from _create_mission(spec)
+                # Another machine may have created it in the same moment: both then choose the oldest.
+                mission_id = (yield from _oldest_mission(spec.name)) or created
+        yield Remember(spec.name, mission_id)
+    yield MissionFound(mission_id)
+
+
+def _create_mission(spec: facts.MissionSpec) -> Generator[Action, Any, str]:
+    full = msgspec.to_builtins(spec)
+    full.pop("id", None)
+    for body in (full, {"name": spec.name}):
+        answer = yield Call("create_mission", body=body, intent="create_mission")
+        if answer.ok:
+            return str(answer.data["mission_id"])
+        if answer.status not in MALFORMED:
+            break
+    found = (yield from _oldest_mission(spec.name)) if answer.status == 409 else None
+    if not found:
+        raise Park(f"the server refused the mission {spec.name!r}: {answer.why}")
+    return str(found)
+
+
+def _oldest_mission(name: str) -> Generator[Action, Any, str | None]:
+    answer, found = yield from select("list_missions", {}, {}, lambda item: item.get("name") == name)
+    if not answer.ok:
+        raise Park(f"the server does not list the missions: {answer.why}")
+    oldest = min(
+        found, key=lambda item: (str(item.get("created_at") or "~"), str(item["mission_id"])), default=None
+    )
+    return str(oldest["mission_id"]) if oldest else None
+
+
+def _create_run(fact: facts.RunOpened, at: Situation) -> Flow:
+    """Create the run, or find the one that an earlier attempt created; a lost mission ends it without a run."""
+    state = at.state
+    if "create_run" in state.intents:
+        yield Settle("create_run")
+        found = yield from _run_by_key(state.mission_id or "", fact.key)
+        if found:
+            yield RunBound(found)
+            return
+    full = {"input": fact.input, "metadata": fact.metadata} if fact.input else {"metadata": fact.metadata}
+    bare = {"metadata": {"mission_tracer": fact.metadata.get("mission_tracer", {"key": fact.key})}}
+    for body in (bare,) if at.stubborn else (full, bare):
+        answer = yield Call(
+            "create_run", {"mission_id": state.mission_id or ""}, body=body, intent="create_run"
+        )
+        if answer.ok:
+            yield RunBound(str(answer.data["run_id"]))
+            return
+        if answer.status not in MALFORMED:
+            break
+    if answer.status == 404 and state.mission_losses < 3 and not fact.mission.id:
+        yield Forget(fact.mission.name)
+        yield MissionLost()
+        return
+    raise Park(f"the server refused the run: {answer.why}")
+
+
+def _run_by_key(mission_id: str, key: str) -> Generator[Action, Any, str | None]:
+    def ours(item: dict[str, Any]) -> bool:
+        mark = (item.get("metadata") or {}).get("mission_tracer")
+        return isinstance(mark, dict) and mark.get("key") == key
+
+    answer, found = yield from select("list_mission_runs", {"mission_id": mission_id}, {}, ours)
+    if not answer.ok and answer.status != 404:
+        raise Park(f"the server does not list the mission's runs: {answer.why}")
+    return str(found[0]["run_id"]) if found else None
+
+
+def join_run(fact: facts.RunJoined, at: Situation) -> Flow:
+    """Bind this journal to a run that another machine opened."""
+    state = at.state
+    if not state.mission_id:
+        mission_id = fact.mission.id or (yield from _oldest_mission(fact.mission.name))
+        if not mission_id:
+            raise NotYet(f"no mission {fact.mission.name!r} yet")
+        yield MissionFound(mission_id)
+    if not state.run_id:
+        run_id = fact.run_id or (yield from _run_by_key(state.mission_id or "", fact.key))
+        if not run_id:
+            raise NotYet(f"no run {fact.key} yet")
+        yield RunBound(run_id)
+
+
+def _set_run(at: Situation, *bodies: dict[str, Any]) -> Flow:
+    """Bring the run to a status; each further body is a smaller one, for a server that refuses the one before."""
+    wanted = bodies[0]["status"]
+    for body in bodies[-1:] if at.stubborn else bodies:
+        answer = yield Call("update_run", at.path(), body=body)
+        if answer.ok:
+            return
+        yield from park_if_gone(answer, at)
+        if answer.status not in MALFORMED:
+            break
+    current = yield Call("retrieve_run", at.path())
+    if current.ok and current.data.get("status") == wanted:
+        return
+    if current.ok and current.data.get("status") == "pending" and wanted != "running":
+        yield Call("update_run", at.path(), body={"status": "running"})
+        answer = yield Call("update_run", at.path(), body=bodies[-1])
+        if answer.ok:
+            return
+    yield Refusal("update_run", answer.status, answer.why)
+
+
+def pause_run(_fact: facts.RunPaused, at: Situation) -> Flow:
+    yield from _hold(at, "pause_run", "paused")
+
+
+def resume_run(_fact: facts.RunResumed, at: Situation) -> Flow:
+    yield from _hold(at, "resume_run", "running")
+
+
+def _hold(at: Situation, operation: str, wanted: str) -> Flow:
+    answer = yield Call(operation, at.path())
+    if not answer.ok:
+        yield from park_if_gone(answer, at)
+        current = yield Call("retrieve_run", at.path())
+        if not (current.ok and current.data.get("status") == wanted):
+            yield Refusal(operation, answer.status, answer.why)
+
+
+def close_run(fact: facts.RunClosed, at: Situation) -> Flow:
+    """End every step that did not end, then the run."""
+    state = at.state
+    if fact.recovered:
+        current = yield Call("retrieve_run", at.path())
+        if current.ok and current.data.get("status") in _FINAL:
+            return
+    for step_id, step in sorted(state.steps.items(), key=lambda item: item[1].sequence):
+        if step.status == "in_progress":
+            why = "the run ended while this step was open"
+            yield from set_step(at, step_id, step, "failed", {"reason": why})
+        elif step.status == "pending" and step.declared:
+            yield from set_step(at, step_id, step, "skipped", {"reason": "never reached"})
+    body: dict[str, Any] = {"status": fact.status}
+    if fact.summary is not None:
+        body["result_summary"] = fact.summary
+    if fact.error is not None:
+        body["error"] = fact.error
+    full = dict(body)
+    if fact.payload is not None:
+        full["result_payload"] = fact.payload
+    if fact.metadata:
+        # Nobody says whether metadata is merged or replaced: send all of it.
+        full["metadata"] = {**state.metadata, **fact.metadata}
+    yield from _set_run(at, full, body, {"status": fact.status})

@@ -1,0 +1,233 @@
+"""Fold a run's delivery log and its delivered facts into what delivery must know. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mission_tracer import facts
+from mission_tracer._records import (
+    Acknowledged,
+    Dropped,
+    Finished,
+    Intended,
+    MissionFound,
+    MissionLost,
+    Parked,
+    Record,
+    Rejected,
+    Retried,
+    RunBound,
+    StepRefused,
+    StepRenamed,
+    StepsDeclared,
+    Unparked,
+    Unsent,
+)
+
+
+@dataclass(slots=True)
+class StepState:
+    """What the server should know of one step."""
+
+    status: str = (
+        "unknown"  # until a fact of ours says something: another machine's steps are not ours to end
+    )
+    sequence: int = 0
+    declared: bool = False
+    refused: bool = False
+    sent_as: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class LaneState:
+    """What the server should know of one run, and which facts it has."""
+
+    key: str = ""
+    mission: facts.MissionSpec | None = None
+    joined: bool = False
+    closed: bool = False
+    metadata: dict[str, Any] = field(default_factory=dict)
+    mission_id: str | None = None
+    run_id: str | None = None
+    steps: dict[str, StepState] = field(default_factory=dict)
+    sequence: int = 0
+    intents: dict[str, float] = field(default_factory=dict)
+    cursor: int = 0
+    done: dict[int, int] = field(default_factory=dict)
+    rejected: dict[int, Rejected] = field(default_factory=dict)
+    dropped: int = 0
+    parked: str | None = None
+    finished: bool = False
+    retries: set[int] = field(default_factory=set)
+    mission_losses: int = 0
+
+    @property
+    def plan_exists(self) -> bool:
+        """Say whether the server has a plan for the run."""
+        return self.sequence > 0
+
+    def step(self, step_id: str) -> StepState:
+        """Return a step's state; a new one for a step not heard of."""
+        return self.steps.setdefault(step_id, StepState())
+
+    def is_done(self, position: int) -> bool:
+        """Say whether the fact at a position needs nothing more."""
+        return position < self.cursor or position in self.done
+
+    def apply(self, record: Record) -> None:
+        """Take in one record of the delivery log."""
+        _APPLY[type(record)](self, record)
+
+    def learn(self, fact: facts.Fact) -> None:
+        """Take in one delivered fact."""
+        _LEARN.get(type(fact), _nothing)(self, fact)
+
+    def finish(self, position: int, end: int) -> None:
+        """Mark a fact as needing nothing more, and move the cursor over all that are done in a row."""
+        self.intents.pop(f"event:{position}", None)
+        if position >= self.cursor:
+            self.done[position] = end
+        while self.cursor in self.done:
+            self.cursor = self.done.pop(self.cursor)
+
+
+def _nothing(_state: LaneState, _what: Any) -> None:
+    pass
+
+
+def _intended(state: LaneState, record: Intended) -> None:
+    # The first attempt counts: what it did may have happened then.
+    state.intents.setdefault(record.intent, record.at)
+
+
+def _unsent(state: LaneState, record: Unsent) -> None:
+    state.intents.pop(record.intent, None)
+
+
+def _mission_found(state: LaneState, record: MissionFound) -> None:
+    state.mission_id = record.mission_id
+    state.intents.pop("create_mission", None)
+
+
+def _mission_lost(state: LaneState, _record: MissionLost) -> None:
+    state.mission_id = None
+    state.mission_losses += 1
+
+
+def _run_bound(state: LaneState, record: RunBound) -> None:
+    state.run_id = record.run_id
+    state.intents.pop("create_run", None)
+
+
+def _steps_declared(state: LaneState, record: StepsDeclared) -> None:
+    for step_id, sequence in record.steps.items():
+        step = state.step(step_id)
+        step.declared, step.sequence = True, sequence
+        state.sequence = max(state.sequence, sequence, 1)
+    state.intents.pop("declare_steps", None)
+
+
+def _step_refused(state: LaneState, record: StepRefused) -> None:
+    state.step(record.step_id).refused = True
+
+
+def _step_renamed(state: LaneState, record: StepRenamed) -> None:
+    state.step(record.step_id).sent_as = record.sent_as
+
+
+def _acknowledged(state: LaneState, record: Acknowledged) -> None:
+    state.retries.discard(record.position)
+    state.finish(record.position, record.end)
+
+
+def _rejected(state: LaneState, record: Rejected) -> None:
+    state.retries.discard(record.position)
+    state.rejected[record.position] = record
+    state.finish(record.position, record.end)
+
+
+def _retried(state: LaneState, record: Retried) -> None:
+    if state.rejected.pop(record.position, None) is not None:
+        state.retries.add(record.position)
+
+
+def _dropped(state: LaneState, record: Dropped) -> None:
+    if state.rejected.pop(record.position, None) is not None:
+        state.dropped += 1
+
+
+def _parked(state: LaneState, record: Parked) -> None:
+    state.parked = record.reason
+
+
+def _unparked(state: LaneState, _record: Unparked) -> None:
+    state.parked = None
+    state.mission_losses = 0
+
+
+def _finished(state: LaneState, _record: Finished) -> None:
+    state.finished = True
+
+
+_APPLY: dict[type, Any] = {
+    Intended: _intended,
+    Unsent: _unsent,
+    MissionFound: _mission_found,
+    MissionLost: _mission_lost,
+    RunBound: _run_bound,
+    StepsDeclared: _steps_declared,
+    StepRefused: _step_refused,
+    StepRenamed: _step_renamed,
+    Acknowledged: _acknowledged,
+    Rejected: _rejected,
+    Retried: _retried,
+    Dropped: _dropped,
+    Parked: _parked,
+    Unparked: _unparked,
+    Finished: _finished,
+}
+
+
+def _opened(state: LaneState, fact: facts.RunOpened) -> None:
+    state.key, state.mission, state.metadata = fact.key, fact.mission, dict(fact.metadata)
+
+
+def _joined(state: LaneState, fact: facts.RunJoined) -> None:
+    state.key, state.mission, state.joined = fact.key, fact.mission, True
+
+
+def _planned(state: LaneState, fact: facts.PlanDeclared) -> None:
+    for planned in fact.steps:
+        step = state.step(planned.step_id)
+        if step.status == "unknown":
+            step.status = "pending"
+
+
+def _entered(state: LaneState, fact: facts.StepEntered) -> None:
+    step = state.step(fact.step_id)
+    step.status = "in_progress"
+    if fact.attempt > 1:
+        step.metadata["attempt"] = fact.attempt
+
+
+def _left(state: LaneState, fact: facts.StepLeft) -> None:
+    step = state.step(fact.step_id)
+    step.status = fact.status
+    step.metadata.update(fact.metadata)
+
+
+def _closed(state: LaneState, fact: facts.RunClosed) -> None:
+    state.closed = True
+    state.metadata.update(fact.metadata)
+
+
+_LEARN: dict[type, Any] = {
+    facts.RunOpened: _opened,
+    facts.RunJoined: _joined,
+    facts.PlanDeclared: _planned,
+    facts.StepEntered: _entered,
+    facts.StepLeft: _left,
+    facts.RunClosed: _closed,
+}

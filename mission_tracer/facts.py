@@ -1,0 +1,213 @@
+"""Name what can happen: one struct per kind of fact, one fact per line of a journal.
+
+A fact says that something happened and when; it never says how it is sent. Every fact has an `id`, `<writer>.<number>`:
+the writer is one process's share in one run, the number counts its facts. Events are written already in the form of the
+request that will carry them, so that delivery copies bytes instead of decoding and encoding them again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import time
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_key(*, clock: float | None = None, entropy: bytes | None = None) -> str:
+    """Make a run key: 26 characters that sort by time (the ULID layout, lower case).
+
+    Args:
+        clock: Seconds since the epoch; `None`: now.
+        entropy: Ten random bytes; `None`: drawn from the system.
+    """
+    moment = int((time.time() if clock is None else clock) * 1000)
+    number = (moment << 80) | int.from_bytes(os.urandom(10) if entropy is None else entropy, "big")
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -5, -5))
+
+
+def new_writer() -> str:
+    """Make the name of one process's share in a run: 8 random characters."""
+    number = int.from_bytes(os.urandom(5), "big")
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(35, -5, -5))
+
+
+class MissionSpec(Struct, frozen=True, omit_defaults=True):
+    """The mission a run belongs to: found by its name, or created as said here."""
+
+    name: str
+    id: str | None = None
+    description: str | None = None
+    instructions: str | None = None
+    model: str | None = None
+    execution_mode: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class PlannedStep(Struct, frozen=True, omit_defaults=True):
+    """One step of a plan."""
+
+    step_id: str
+    description: str
+    parent_step_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class EventBody(Struct, frozen=True, omit_defaults=True):
+    """The body of the request that logs an event; its fields are the API's."""
+
+    type: str
+    summary: str
+    step_id: str | UnsetType = UNSET
+    agent_id: str | UnsetType = UNSET
+    payload: dict[str, Any] | UnsetType = UNSET
+    idempotency_key: str | UnsetType = UNSET
+
+
+class _Fact(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="fact"):
+    id: str
+    at: dt.datetime
+
+
+class RunOpened(_Fact, tag="run_opened"):
+    """A run began here; the first line of its journal."""
+
+    key: str
+    mission: MissionSpec
+    base_url: str | None = None
+    input: dict[str, Any] | None = None
+    metadata: dict[str, Any] = {}
+
+
+class RunJoined(_Fact, tag="run_joined"):
+    """This journal takes part in a run that another machine opened; the first line of such a journal."""
+
+    key: str
+    mission: MissionSpec
+    base_url: str | None = None
+    run_id: str | None = None
+
+
+class PlanDeclared(_Fact, tag="plan_declared"):
+    """Steps were declared before they were entered."""
+
+    steps: list[PlannedStep]
+
+
+class StepEntered(_Fact, tag="step_entered"):
+    """A step began, or began again (`attempt` over 1)."""
+
+    step_id: str
+    description: str
+    parent_step_id: str | None = None
+    attempt: int = 1
+    agent_id: str | None = None
+
+
+class StepLeft(_Fact, tag="step_left"):
+    """A step ended."""
+
+    step_id: str
+    status: str
+    duration_ms: float | None = None
+    reason: str | None = None
+    metadata: dict[str, Any] = {}
+    agent_id: str | None = None
+
+
+class EventWritten(_Fact, tag="event"):
+    """An event as it is written: the body is encoded together with the fact."""
+
+    body: EventBody
+
+
+class Event(_Fact, tag="event"):
+    """An event as it is read: the body stays the bytes that were written."""
+
+    body: Raw
+
+
+class AgentLinked(_Fact, tag="agent_linked"):
+    """A Telnyx agent takes part in the run."""
+
+    telnyx_agent_id: str
+
+
+class AgentUnlinked(_Fact, tag="agent_unlinked"):
+    """A Telnyx agent no longer takes part in the run."""
+
+    telnyx_agent_id: str
+
+
+class RunPaused(_Fact, tag="run_paused"):
+    """The run waits."""
+
+
+class RunResumed(_Fact, tag="run_resumed"):
+    """The run goes on."""
+
+
+class RunClosed(_Fact, tag="run_closed"):
+    """The run ended; `recovered` when not by its own process."""
+
+    status: str
+    summary: str | None = None
+    payload: dict[str, Any] | None = None
+    error: str | None = None
+    metadata: dict[str, Any] = {}
+    recovered: bool = False
+
+
+Fact: TypeAlias = (
+    RunOpened
+    | RunJoined
+    | PlanDeclared
+    | StepEntered
+    | StepLeft
+    | Event
+    | AgentLinked
+    | AgentUnlinked
+    | RunPaused
+    | RunResumed
+    | RunClosed
+)
+"""Whatever a journal's line can say."""
+
+WrittenFact: TypeAlias = Fact | EventWritten
+
+encode = msgspec.json.Encoder().encode
+"""Turn a fact into the bytes of its line, without the line's end."""
+
+decode = msgspec.json.Decoder(Fact).decode
+"""Turn a line into its fact.
+
+Raises:
+    msgspec.DecodeError: The line is damaged, or of a kind this version does not know.
+"""
+
+
+class _Name(Struct):
+    id: str
+
+
+_decode_name = msgspec.json.Decoder(_Name).decode
+
+
+def writer_of(line: bytes) -> str:
+    """Say which writer wrote a line; empty for a damaged one."""
+    try:
+        return _decode_name(line).id.rpartition(".")[0]
+    except msgspec.MsgspecError:
+        return ""
+
+
+def mark(fact_id: str, at: dt.datetime) -> dict[str, Any]:
+    """Build what every event's payload carries under `mission_tracer`.
+
+    The server stamps an event when it arrives; `at` says when it happened, and `seq` orders one writer's events.
+    """
+    return {"id": fact_id, "seq": int(fact_id.rpartition(".")[2]), "at": at}
