@@ -70,7 +70,7 @@ class Operation:
 
     @property
     def repeatable(self) -> bool:
-        """Tell whether sending it twice has the effect of sending it once (RFC 9110, 9.2.2; PATCH sets values)."""
+        """Tell whether sending it twice does what sending it once does (RFC 9110, 9.2.2; PATCH sets values)."""
         return self.method != "POST"
 
 
@@ -86,19 +86,17 @@ def build(
         operation: the row.
         path: every id of the path by name; each becomes exactly one percent-encoded segment.
         query: query parameters by name; None: not sent.
-        body: a Struct of the operation's type; a mapping, which is checked against that type and sent whole, unknown
-            fields included; `bytes` or `msgspec.Raw`, sent as they are; anything JSON where no type is declared.
+        body: a Struct of the operation's type; a mapping, which is checked against that type and sent whole,
+            unknown fields included; `bytes` or `msgspec.Raw`, sent as they are; anything JSON where no type is
+            declared; UNSET: no body, or an empty object where a type is declared.
 
     Raises:
         ValueError: an id is empty, `.` or `..`; a parameter is unknown or missing; the body has not the right type.
         TypeError: an id is no string, or something in the body has no JSON form.
     """
-    if not operation.params:
-        where = operation.pattern
-    else:
-        where = operation.pattern % tuple([_segment(name, path.get(name)) for name in operation.params])
     if len(path) != len(operation.params):
-        raise ValueError(f"{operation.name} takes {operation.params}, not {tuple(path)}")
+        raise ValueError(f"{operation.name} takes the ids {operation.params}, not {tuple(path)}")
+    where = operation.pattern % tuple([_segment(name, path.get(name)) for name in operation.params])
     return Request(operation.method, where, _query(operation, query), _content(operation, body))
 
 
@@ -138,7 +136,7 @@ def parse(
     if operation.status == HTTPStatus.NO_CONTENT or (operation.answer is None and not content.strip()):
         return None
     try:
-        answer = msgspec.json.decode(content, type=operation.answer or Any)
+        answer: Any = msgspec.json.decode(content, type=operation.answer or Any)
     except (msgspec.DecodeError, RecursionError) as error:
         raise APIResponseError(
             _unusable(status, headers, content, error), request=line, status=status, body=excerpt(content)
@@ -149,8 +147,8 @@ def parse(
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Read how many seconds the server asks to wait, at most `MAX_RETRY_AFTER`; None when it does not say.
 
-    `retry-after-ms` wins over `Retry-After`, which is seconds or an HTTP date. A time that is past, and anything that
-    cannot be read, is as if nothing was said.
+    `retry-after-ms` wins over `Retry-After`, which is seconds or an HTTP date. A time that is past, and
+    anything that cannot be read, is as if nothing was said.
 
     Args:
         headers: names in lower case, or a mapping that ignores case.
@@ -200,16 +198,14 @@ def _content(operation: Operation, body: object) -> bytes | None:
         except msgspec.ValidationError as error:
             raise ValueError(f"{operation.name}: {error}") from None
     elif not isinstance(given, operation.request):
-        raise TypeError(
-            f"{operation.name} takes a {operation.request.__name__}, not a {type(given).__name__}"
-        )
+        raise TypeError(f"{operation.name} takes a {operation.request.__name__}, not a {type(given).__name__}")
     return msgspec.json.encode(given)
 
 
 def _refusal(status: int, headers: Mapping[str, str], content: bytes) -> str:
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         target = excerpt(headers.get("location", "an unnamed place").encode())
-        return f"{status}: the server redirects to {target}; redirects are not followed, set base_url to the final address"
+        return f"{status}: the server redirects to {target}; redirects are not followed, set base_url to where it ends"
     return explain(status, headers.get("content-type"), content)
 
 
@@ -227,12 +223,10 @@ def _unusable(status: int, headers: Mapping[str, str], content: bytes, error: Ex
         return f"{status}, and the body is empty"
     if isinstance(error, msgspec.ValidationError):
         return f"{status}, and the answer is not as declared: {error}"
-    return (
-        f"{status}, and the body is no usable JSON: {explain(status, headers.get('content-type'), content)}"
-    )
+    return f"{status}, and the body is no usable JSON: {explain(status, headers.get('content-type'), content)}"
 
 
-def _row(  # the columns of the table
+def _row(
     name: str,
     method: str,
     path: str,
@@ -276,38 +270,48 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(dict([
     _row("create", "POST", "", status=201, request=m.CreateMissionRequest, answer=m.MissionResponse),
     _row("list_events", "GET", "/events", query=("type", *_PAGE), answer=m.EventsListResponse),
     _row("retrieve", "GET", _MISSION, answer=m.MissionResponse),
-    _row("update", "PUT", _MISSION, sdk="update_mission", request=m.UpdateMissionRequest, answer=m.MissionResponse),
+    _row("update", "PUT", _MISSION,
+         sdk="update_mission", request=m.UpdateMissionRequest, answer=m.MissionResponse),
     _row("delete", "DELETE", _MISSION, sdk="delete_mission", status=204),
     _row("clone", "POST", _MISSION + "/clone", sdk="clone_mission", status=201),
 
     _row("runs.list_runs", "GET", "/runs", query=("status", *_PAGE), answer=m.MissionRunsListResponse),
     _row("runs.list", "GET", _MISSION + "/runs", query=("status", *_PAGE), answer=m.MissionRunsListResponse),
-    _row("runs.create", "POST", _MISSION + "/runs", status=201, request=m.CreateMissionRunRequest, answer=m.MissionRunResponse),
+    _row("runs.create", "POST", _MISSION + "/runs",
+         status=201, request=m.CreateMissionRunRequest, answer=m.MissionRunResponse),
     _row("runs.retrieve", "GET", _RUN, answer=m.MissionRunResponse),
     _row("runs.update", "PATCH", _RUN, request=m.UpdateMissionRunRequest, answer=m.MissionRunResponse),
     _row("runs.cancel", "POST", _RUN + "/cancel", sdk="cancel_run", answer=m.MissionRunResponse),
     _row("runs.pause", "POST", _RUN + "/pause", sdk="pause_run", answer=m.MissionRunResponse),
     _row("runs.resume", "POST", _RUN + "/resume", sdk="resume_run", answer=m.MissionRunResponse),
 
-    _row("runs.events.list", "GET", _RUN + "/events", query=("type", "step_id", "agent_id", *_PAGE), answer=m.EventsListResponse),
-    _row("runs.events.log", "POST", _RUN + "/events", status=201, request=m.CreateEventRequest, answer=m.EventResponse),
-    _row("runs.events.retrieve", "GET", _RUN + "/events/{event_id}", sdk="get_event_details", answer=m.EventResponse),
+    _row("runs.events.list", "GET", _RUN + "/events",
+         query=("type", "step_id", "agent_id", *_PAGE), answer=m.EventsListResponse),
+    _row("runs.events.log", "POST", _RUN + "/events",
+         status=201, request=m.CreateEventRequest, answer=m.EventResponse),
+    _row("runs.events.retrieve", "GET", _RUN + "/events/{event_id}",
+         sdk="get_event_details", answer=m.EventResponse),
 
     _row("runs.plan.retrieve", "GET", _RUN + "/plan", answer=m.PlanResponse),
-    _row("runs.plan.create", "POST", _RUN + "/plan", status=201, request=m.CreatePlanRequest, answer=m.PlanStepsCreatedResponse),
-    _row("runs.plan.add_steps", "POST", _STEPS, sdk="add_steps_to_plan", status=201, request=m.AddPlanStepsRequest, answer=m.PlanStepsCreatedResponse),
+    _row("runs.plan.create", "POST", _RUN + "/plan",
+         status=201, request=m.CreatePlanRequest, answer=m.PlanStepsCreatedResponse),
+    _row("runs.plan.add_steps", "POST", _STEPS,
+         sdk="add_steps_to_plan", status=201, request=m.AddPlanStepsRequest, answer=m.PlanStepsCreatedResponse),
     _row("runs.plan.step", "GET", _STEPS + "/{step_id}", sdk="get_step_details", answer=m.PlanStepResponse),
-    _row("runs.plan.update_step", "PATCH", _STEPS + "/{step_id}", request=m.UpdatePlanStepRequest, answer=m.PlanStepResponse),
+    _row("runs.plan.update_step", "PATCH", _STEPS + "/{step_id}",
+         request=m.UpdatePlanStepRequest, answer=m.PlanStepResponse),
 
     _row("runs.telnyx_agents.list", "GET", _AGENTS, answer=m.TelnyxAgentsListResponse),
-    _row("runs.telnyx_agents.link", "POST", _AGENTS, status=201, request=m.LinkTelnyxAgentRequest, answer=m.TelnyxAgentResponse),
+    _row("runs.telnyx_agents.link", "POST", _AGENTS,
+         status=201, request=m.LinkTelnyxAgentRequest, answer=m.TelnyxAgentResponse),
     _row("runs.telnyx_agents.unlink", "DELETE", _AGENTS + "/{telnyx_agent_id}", status=204),
 
     _row("knowledge_bases.list", "GET", _BASES, sdk="list_knowledge_bases"),
     _row("knowledge_bases.create", "POST", _BASES, sdk="create_knowledge_base", status=201),
     _row("knowledge_bases.retrieve", "GET", _BASES + "/{knowledge_base_id}", sdk="get_knowledge_base"),
     _row("knowledge_bases.update", "PUT", _BASES + "/{knowledge_base_id}", sdk="update_knowledge_base"),
-    _row("knowledge_bases.delete", "DELETE", _BASES + "/{knowledge_base_id}", sdk="delete_knowledge_base", status=204),
+    _row("knowledge_bases.delete", "DELETE", _BASES + "/{knowledge_base_id}",
+         sdk="delete_knowledge_base", status=204),
 
     _row("mcp_servers.list", "GET", _SERVERS, sdk="list_mcp_servers"),
     _row("mcp_servers.create", "POST", _SERVERS, sdk="create_mcp_server", status=201),
