@@ -140,7 +140,7 @@ def park_if_gone(answer: Answer, at: Situation) -> Flow:
         Park: The run is gone.
     """
     if answer.status == 404:
-        run = yield Call("retrieve_run", at.path())
+        run = yield Call("missions.runs.retrieve", at.path())
         if run.status == 404:
             raise Park(f"the run {at.state.run_id} is not on the server any more: {run.why}")
 
@@ -152,7 +152,7 @@ def select(
     items: list[dict[str, Any]] = []
     page = 1
     while True:
-        answer: Answer = yield Call(operation, at_path, {**query, "page_number": page, "page_size": PAGE})
+        answer: Answer = yield Call(operation, at_path, {**query, "page[number]": page, "page[size]": PAGE})
         if answer.ok:
             items.extend(item for item in answer.data if wanted(item))
         if not answer.ok or not answer.data or page >= answer.pages:

@@ -38,17 +38,17 @@ def post_event(body: bytes | msgspec.Raw, at: Situation) -> Flow:
     if first is not None and at.now - first > KEY_TRUST and (yield from _exists(body, at)):
         return
     offered = _shrink(body) if at.stubborn else body
-    answer: Answer = yield Call("log_event", at.path(), body=offered, intent=intent, keyed=True)
+    answer: Answer = yield Call("missions.runs.events.log", at.path(), body=offered, intent=intent, keyed=True)
     if answer.ok:
         return
     yield from park_if_gone(answer, at)
     if answer.status == 409 and (yield from _exists(body, at)):
         return
     for smaller in _smaller(answer.status, body):
-        retry: Answer = yield Call("log_event", at.path(), body=smaller, intent=intent, keyed=True)
+        retry: Answer = yield Call("missions.runs.events.log", at.path(), body=smaller, intent=intent, keyed=True)
         if retry.ok:
             return
-    yield Refusal("log_event", answer.status, answer.why)
+    yield Refusal("missions.runs.events.log", answer.status, answer.why)
 
 
 def _smaller(status: int, body: bytes | msgspec.Raw) -> Iterator[bytes]:
@@ -83,11 +83,9 @@ def _exists(body: bytes | msgspec.Raw, at: Situation) -> Generator[Action, Any, 
     key, ours = event.get("idempotency_key"), _mark(event)
 
     def same(item: dict[str, Any]) -> bool:
-        return (key is not None and item.get("idempotency_key") == key) or (
-            ours is not None and _mark(item) == ours
-        )
+        return (key is not None and item.get("idempotency_key") == key) or (ours is not None and _mark(item) == ours)
 
-    _, found = yield from select("list_run_events", at.path(), {"type": event["type"]}, same)
+    _, found = yield from select("missions.runs.events.list", at.path(), {"type": event["type"]}, same)
     return bool(found)
 
 
@@ -106,21 +104,21 @@ def link_agent(fact: facts.AgentLinked, at: Situation) -> Flow:
         if (yield from _is_linked(agent, at)):
             yield Unsent(intent)
             return
-    answer: Answer = yield Call("link_agent", at.path(), body={"telnyx_agent_id": agent}, intent=intent)
+    answer: Answer = yield Call("missions.runs.telnyx_agents.link", at.path(), body={"telnyx_agent_id": agent}, intent=intent)
     yield Unsent(intent)
     if not answer.ok:
         yield from park_if_gone(answer, at)
         if not (yield from _is_linked(agent, at)):
-            yield Refusal("link_agent", answer.status, answer.why)
+            yield Refusal("missions.runs.telnyx_agents.link", answer.status, answer.why)
 
 
 def _is_linked(agent: str, at: Situation) -> Generator[Action, Any, bool]:
-    answer: Answer = yield Call("list_agents", at.path())
+    answer: Answer = yield Call("missions.runs.telnyx_agents.list", at.path())
     return answer.ok and any(item.get("telnyx_agent_id") == agent for item in answer.data)
 
 
 def unlink_agent(fact: facts.AgentUnlinked, at: Situation) -> Flow:
     """Take a Telnyx agent off the run; one that is not there is off already."""
-    answer: Answer = yield Call("unlink_agent", at.path(telnyx_agent_id=fact.telnyx_agent_id))
+    answer: Answer = yield Call("missions.runs.telnyx_agents.unlink", at.path(telnyx_agent_id=fact.telnyx_agent_id))
     if not answer.ok and answer.status != 404:
-        yield Refusal("unlink_agent", answer.status, answer.why)
+        yield Refusal("missions.runs.telnyx_agents.unlink", answer.status, answer.why)

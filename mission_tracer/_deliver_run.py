@@ -30,6 +30,7 @@ from mission_tracer._lane_state import LaneState
 from mission_tracer._records import MissionFound, MissionLost, RunBound
 
 _FINAL = {"succeeded", "failed", "cancelled"}
+_RUNNING = {"status": "running"}
 
 
 def open_run(fact: facts.RunOpened, at: Situation) -> Flow:
@@ -38,7 +39,7 @@ def open_run(fact: facts.RunOpened, at: Situation) -> Flow:
         if not state.mission_id:
             yield from _find_mission(fact.mission, state)
         yield from _create_run(fact, at)
-    yield from _set_run(at, {"status": "running"})
+    yield from _set_run(at, _RUNNING)
 
 
 def _find_mission(spec: facts.MissionSpec, state: LaneState) -> Flow:
@@ -62,7 +63,7 @@ def _create_mission(spec: facts.MissionSpec) -> Generator[Action, Any, str]:
     full = msgspec.to_builtins(spec)
     full.pop("id", None)
     for body in (full, {"name": spec.name}):
-        answer = yield Call("create_mission", body=body, intent="create_mission")
+        answer = yield Call("missions.create", body=body, intent="create_mission")
         if answer.ok:
             return str(answer.data["mission_id"])
         if answer.status not in MALFORMED:
@@ -74,12 +75,10 @@ def _create_mission(spec: facts.MissionSpec) -> Generator[Action, Any, str]:
 
 
 def _oldest_mission(name: str) -> Generator[Action, Any, str | None]:
-    answer, found = yield from select("list_missions", {}, {}, lambda item: item.get("name") == name)
+    answer, found = yield from select("missions.list", {}, {}, lambda item: item.get("name") == name)
     if not answer.ok:
         raise Park(f"the server does not list the missions: {answer.why}")
-    oldest = min(
-        found, key=lambda item: (str(item.get("created_at") or "~"), str(item["mission_id"])), default=None
-    )
+    oldest = min(found, key=lambda item: (str(item.get("created_at") or "~"), str(item["mission_id"])), default=None)
     return str(oldest["mission_id"]) if oldest else None
 
 
@@ -95,14 +94,17 @@ def _create_run(fact: facts.RunOpened, at: Situation) -> Flow:
     full = {"input": fact.input, "metadata": fact.metadata} if fact.input else {"metadata": fact.metadata}
     bare = {"metadata": {"mission_tracer": fact.metadata.get("mission_tracer", {"key": fact.key})}}
     for body in (bare,) if at.stubborn else (full, bare):
-        answer = yield Call(
-            "create_run", {"mission_id": state.mission_id or ""}, body=body, intent="create_run"
-        )
+        answer = yield Call("missions.runs.create", {"mission_id": state.mission_id or ""}, body=body, intent="create_run")
         if answer.ok:
             yield RunBound(str(answer.data["run_id"]))
+            if body is bare and fact.input:
+                yield Refusal("missions.runs.create", 0, "taken without its input")
             return
         if answer.status not in MALFORMED:
             break
+    if answer.status == 409 and (found := (yield from _run_by_key(state.mission_id or "", fact.key))):
+        yield RunBound(found)
+        return
     if answer.status == 404 and state.mission_losses < 3 and not fact.mission.id:
         yield Forget(fact.mission.name)
         yield MissionLost()
@@ -115,7 +117,7 @@ def _run_by_key(mission_id: str, key: str) -> Generator[Action, Any, str | None]
         mark = (item.get("metadata") or {}).get("mission_tracer")
         return isinstance(mark, dict) and mark.get("key") == key
 
-    answer, found = yield from select("list_mission_runs", {"mission_id": mission_id}, {}, ours)
+    answer, found = yield from select("missions.runs.list", {"mission_id": mission_id}, {}, ours)
     if not answer.ok and answer.status != 404:
         raise Park(f"the server does not list the mission's runs: {answer.why}")
     return str(found[0]["run_id"]) if found else None
@@ -139,37 +141,51 @@ def join_run(fact: facts.RunJoined, at: Situation) -> Flow:
 def _set_run(at: Situation, *bodies: dict[str, Any]) -> Flow:
     """Bring the run to a status; each further body is a smaller one, for a server that refuses the one before."""
     wanted = bodies[0]["status"]
-    for body in bodies[-1:] if at.stubborn else bodies:
-        answer = yield Call("update_run", at.path(), body=body)
-        if answer.ok:
-            return
-        yield from park_if_gone(answer, at)
-        if answer.status not in MALFORMED:
-            break
-    current = yield Call("retrieve_run", at.path())
-    if current.ok and current.data.get("status") == wanted:
+    answer = yield from _offer(at, bodies[-1:] if at.stubborn else bodies)
+    if answer.ok:
         return
-    if current.ok and current.data.get("status") == "pending" and wanted != "running":
-        yield Call("update_run", at.path(), body={"status": "running"})
-        answer = yield Call("update_run", at.path(), body=bodies[-1])
+    yield from park_if_gone(answer, at)
+    current: Answer = yield Call("missions.runs.retrieve", at.path())
+    status = current.data.get("status") if current.ok else None
+    if status == wanted:
+        return
+    if status in {"pending", "paused"}:
+        # The server may let a run end only while it runs.
+        yield Call("missions.runs.resume", at.path()) if status == "paused" else Call("missions.runs.update", at.path(), body=_RUNNING)
+        answer = yield from _offer(at, bodies)
         if answer.ok:
             return
-    yield Refusal("update_run", answer.status, answer.why)
+    if wanted == "cancelled" and (yield Call("missions.runs.cancel", at.path())).ok:
+        return
+    yield Refusal("missions.runs.update", answer.status, answer.why)
+
+
+def _offer(at: Situation, bodies: tuple[dict[str, Any], ...]) -> Generator[Action, Any, Answer]:
+    """Send the first body that the server takes; say so when it is not the whole one."""
+    first: Answer | None = None
+    for body in bodies:
+        answer: Answer = yield Call("missions.runs.update", at.path(), body=body)
+        first = first or answer
+        if answer.ok and first is not answer:
+            yield Refusal("missions.runs.update", first.status, f"taken without its result or metadata: {first.why}")
+        if answer.ok or answer.status not in MALFORMED:
+            break
+    return answer
 
 
 def pause_run(_fact: facts.RunPaused, at: Situation) -> Flow:
-    yield from _hold(at, "pause_run", "paused")
+    yield from _hold(at, "missions.runs.pause", "paused")
 
 
 def resume_run(_fact: facts.RunResumed, at: Situation) -> Flow:
-    yield from _hold(at, "resume_run", "running")
+    yield from _hold(at, "missions.runs.resume", "running")
 
 
 def _hold(at: Situation, operation: str, wanted: str) -> Flow:
     answer = yield Call(operation, at.path())
     if not answer.ok:
         yield from park_if_gone(answer, at)
-        current = yield Call("retrieve_run", at.path())
+        current = yield Call("missions.runs.retrieve", at.path())
         if not (current.ok and current.data.get("status") == wanted):
             yield Refusal(operation, answer.status, answer.why)
 
@@ -178,7 +194,7 @@ def close_run(fact: facts.RunClosed, at: Situation) -> Flow:
     """End every step that did not end, then the run."""
     state = at.state
     if fact.recovered:
-        current = yield Call("retrieve_run", at.path())
+        current = yield Call("missions.runs.retrieve", at.path())
         if current.ok and current.data.get("status") in _FINAL:
             return
     for step_id, step in sorted(state.steps.items(), key=lambda item: item[1].sequence):

@@ -71,7 +71,7 @@ def _declare_batch(batch: list[facts.PlannedStep], at: Situation) -> Flow:
     state = at.state
     numbered = {step.step_id: state.sequence + n for n, step in enumerate(batch, start=1)}
     # A run joined from elsewhere may have its plan created by the other machine in this very moment.
-    operation = "add_steps" if state.plan_exists or state.joined else "create_plan"
+    operation = "missions.runs.plan.add_steps" if state.plan_exists or state.joined else "missions.runs.plan.create"
     answer: Answer = yield Call(
         operation,
         at.path(),
@@ -86,9 +86,9 @@ def _declare_batch(batch: list[facts.PlannedStep], at: Situation) -> Flow:
     yield from _read_plan(at)
     if state.sequence != before or not _missing(batch, state):
         return  # the plan is not what we thought: go on from what it is
-    if not state.plan_exists and operation == "add_steps":
+    if not state.plan_exists and operation == "missions.runs.plan.add_steps":
         answer = yield Call(
-            "create_plan",
+            "missions.runs.plan.create",
             at.path(),
             body={"steps": [_body(s, numbered[s.step_id]) for s in batch]},
             intent="declare_steps",
@@ -110,9 +110,7 @@ def _declare_bare(step: facts.PlannedStep, operation: str, refused: Answer, at: 
     ):
         bare = facts.PlannedStep(step.step_id, step.description[:200])
         number = at.state.sequence + 1
-        answer = yield Call(
-            operation, at.path(), body={"steps": [_body(bare, number)]}, intent="declare_steps"
-        )
+        answer = yield Call(operation, at.path(), body={"steps": [_body(bare, number)]}, intent="declare_steps")
         if answer.ok:
             yield StepsDeclared({step.step_id: number})
             return
@@ -131,7 +129,7 @@ def _body(step: facts.PlannedStep, sequence: int) -> dict[str, Any]:
 
 def _read_plan(at: Situation) -> Flow:
     """Take in which steps the server has."""
-    answer = yield Call("retrieve_plan", at.path())
+    answer = yield Call("missions.runs.plan.retrieve", at.path())
     if answer.ok:
         found = {str(item["step_id"]): int(item.get("sequence") or 0) for item in answer.data}
         if found:
@@ -160,10 +158,10 @@ def _reopen_step(fact: facts.StepEntered, step: StepState, at: Situation, metada
     """Begin a step again; where the server lets none go back, its new attempt gets a step of its own."""
     if step.sent_as is None or step.sent_as == fact.step_id:
         body = {"status": "in_progress", "metadata": {**step.metadata, **metadata}}
-        answer = yield Call("update_step", at.path(step_id=fact.step_id), body=body)
+        answer = yield Call("missions.runs.plan.update_step", at.path(step_id=fact.step_id), body=body)
         if answer.ok:
             return
-        current = yield Call("retrieve_step", at.path(step_id=fact.step_id))
+        current = yield Call("missions.runs.plan.step", at.path(step_id=fact.step_id))
         if current.ok and current.data.get("status") == "in_progress":
             return
     name = f"{fact.step_id}-attempt-{fact.attempt}"
@@ -204,22 +202,20 @@ def set_step(at: Situation, step_id: str, step: StepState, status: str, metadata
     path = at.path(step_id=sent_as)
     whole = {**step.metadata, **metadata}
     body = {"status": status, "metadata": whole} if whole and not at.stubborn else {"status": status}
-    answer: Answer = yield Call("update_step", path, body=body)
+    answer: Answer = yield Call("missions.runs.plan.update_step", path, body=body)
     if answer.ok:
         return
     yield from park_if_gone(answer, at)
-    current = yield Call("retrieve_step", path)
+    current = yield Call("missions.runs.plan.step", path)
     if current.ok and current.data.get("status") == status:
         return
     if current.status == 404:
         yield from _declare_batch([facts.PlannedStep(sent_as, sent_as)], at)
-    if status in {"completed", "failed"} and (
-        current.status == 404 or current.data.get("status") == "pending"
-    ):
-        yield Call("update_step", path, body={"status": "in_progress"})
-    retry = yield Call("update_step", path, body={"status": status})
+    if status in {"completed", "failed"} and (current.status == 404 or current.data.get("status") == "pending"):
+        yield Call("missions.runs.plan.update_step", path, body={"status": "in_progress"})
+    retry = yield Call("missions.runs.plan.update_step", path, body={"status": status})
     if not retry.ok:
-        yield Refusal("update_step", answer.status, f"step {step_id!r}: {answer.why}")
+        yield Refusal("missions.runs.plan.update_step", answer.status, f"step {step_id!r}: {answer.why}")
 
 
 def _log(

@@ -164,5 +164,3 @@ def claim_dead(path: Path) -> AppendFile | None:
         raise
     file.close()
     return None
-
-

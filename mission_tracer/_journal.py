@@ -245,7 +245,6 @@ class Journal:
         self._restore = restore
         self._on_trouble = on_trouble
         self._file: AppendFile | None = None
-        self._pid = 0
         self._on_disk = path is not None
 
     def append(self, line: bytes) -> None:
@@ -256,8 +255,7 @@ class Journal:
         """
         if self._on_disk:
             try:
-                # Also notices a fork that ran no hook: parent and child must not share a description.
-                if self._pid != os.getpid():
+                if self._file is None:
                     self.open()
                 self._file.append(line)  # type: ignore[union-attr]  # open() has just made it
             except OSError as error:
@@ -292,14 +290,18 @@ class Journal:
             file.close()
             raise
         self._create = False
-        self._file, self._pid = file, os.getpid()
+        self._file = file
 
     def close(self) -> None:
         """Stop being a writer; a later fact makes this process one again."""
         file, self._file = self._file, None
-        self._pid = 0
         if file is not None:
             file.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether this process counts as a living writer."""
+        return self._file is not None
 
     def size(self) -> int:
         """Return the position after the last fact that any process wrote, or that memory holds."""

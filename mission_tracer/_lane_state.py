@@ -30,9 +30,7 @@ from mission_tracer._records import (
 class StepState:
     """What the server should know of one step."""
 
-    status: str = (
-        "unknown"  # until a fact of ours says something: another machine's steps are not ours to end
-    )
+    status: str = "unknown"  # until a fact of ours says something: another machine's steps are not ours to end
     sequence: int = 0
     declared: bool = False
     refused: bool = False
@@ -98,8 +96,9 @@ def _nothing(_state: LaneState, _what: Any) -> None:
 
 
 def _intended(state: LaneState, record: Intended) -> None:
-    # The first attempt counts: what it did may have happened then.
-    state.intents.setdefault(record.intent, record.at)
+    # Of a creation the last attempt counts, which may still be under way; of an event the first, whose key grows old.
+    if record.intent not in state.intents or not record.intent.startswith("event:"):
+        state.intents[record.intent] = record.at
 
 
 def _unsent(state: LaneState, record: Unsent) -> None:

@@ -1,0 +1,68 @@
+"""Be one process's share in one run: its journal, the name it writes under, and the numbers of its facts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import os
+from collections.abc import Callable
+from typing import Any
+
+from mission_tracer import facts
+from mission_tracer._journal import Journal
+
+_now = dt.datetime.now
+_utc = dt.timezone.utc
+
+
+def utc_now() -> dt.datetime:
+    """Return the present moment, in UTC."""
+    return _now(_utc)
+
+
+class Stream:
+    """Number and stamp the facts that this process records of one run.
+
+    A forked child goes on under a name of its own, or two processes would give two facts the same key.
+
+    Args:
+        key: The run's key.
+        journal: Where the facts go.
+        writer: Makes the name of a share.
+        clock: Returns the present moment, in UTC.
+    """
+
+    __slots__ = ("__weakref__", "_clock", "_make_writer", "_next", "attached", "dirty", "journal", "key", "pid", "writer")
+
+    def __init__(
+        self,
+        key: str,
+        journal: Journal,
+        *,
+        writer: Callable[[], str] = facts.new_writer,
+        clock: Callable[[], dt.datetime] = utc_now,
+    ) -> None:
+        self.key = key
+        self.journal = journal
+        self.dirty = False
+        self.attached = False
+        self._make_writer = writer
+        self._clock = clock
+        self._begin()
+
+    def _begin(self) -> None:
+        self.pid = os.getpid()
+        self.writer = self._make_writer()
+        self._next = itertools.count(1).__next__
+
+    def stamp(self) -> dict[str, Any]:
+        """Return the `id` and `at` of the next fact."""
+        if self.pid != os.getpid():
+            self.rebegin()
+        return {"id": f"{self.writer}.{self._next()}", "at": self._clock()}
+
+    def rebegin(self) -> None:
+        """Become the share of a forked child."""
+        self.journal.close()
+        self.attached = self.dirty = False
+        self._begin()

@@ -1,0 +1,139 @@
+"""Make one HTTP exchange for the sender, and say which of four things came of it.
+
+`Answer`   the server decided: a success with a usable body, or a refusal for good (4xx);
+`Unsent`   the request certainly had no effect: no connection, or the server put it off (429) or does not let us in;
+`Lost`     nobody knows: the connection broke, time ran out, the server failed (5xx, 408), or its success was unreadable.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import msgspec
+
+from mission_tracer._actions import Answer, Call
+from mission_tracer._endpoints import OPERATIONS, build, retry_after
+from mission_tracer.errors import explain, excerpt
+
+_CONNECT = 5.0
+_LOCKED_OUT = {401, 403}
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """The request had no effect; `after` is how long the server asks to wait, `locked_out` that the key is at fault."""
+
+    why: str
+    after: float | None = None
+    locked_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The request may have had its effect; `answered` says whether the server is done with it."""
+
+    why: str
+    after: float | None = None
+    status: int = 0
+    answered: bool = False
+
+
+class Transport:
+    """Send the sender's requests over kept connections; safe to share between threads.
+
+    Args:
+        base_url: Where the API is, without a slash at the end.
+        api_key: The bearer token.
+        timeout: The longest wait for an answer, in seconds.
+        connections: How many connections at once.
+        user_agent: What we call ourselves.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        timeout: float,
+        connections: int,
+        user_agent: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
+        self._base = base_url
+        self._headers = {
+            "authorization": f"Bearer {api_key}",
+            "accept": "application/json",
+            "content-type": "application/json",
+            "user-agent": user_agent,
+        }
+        self._client = httpx.Client(
+            timeout=httpx.Timeout(timeout, connect=min(_CONNECT, timeout)),
+            # Shorter than any server's own patience: a connection the server is about to close loses a request.
+            limits=httpx.Limits(
+                max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=3.0
+            ),
+            follow_redirects=False,
+        )
+
+    def exchange(self, call: Call) -> Answer | Unsent | Lost:
+        """Send one request and sort what came of it."""
+        request = build(
+            OPERATIONS[call.operation], call.path, call.query, **({} if call.body is None else {"body": _encoded(call)})
+        )
+        try:
+            response = self._client.request(
+                request.method, self._base + request.target, content=request.content, headers=self._headers
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            return Unsent(_say(error))
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            return Lost(_say(error))
+        return self._sort(response)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _sort(self, response: httpx.Response) -> Answer | Unsent | Lost:
+        status, content = response.status_code, response.content
+        if 200 <= status < 300:
+            return _success(status, content)
+        why = explain(status, response.headers.get("content-type"), content)
+        after = retry_after(response.headers, self._clock())
+        if status in _LOCKED_OUT:
+            return Unsent(why, after, locked_out=True)
+        if status < 400:
+            return Unsent(f"{why}; the server redirects, set base_url to the final address", after)
+        if status == 429:
+            return Unsent(why, after)
+        if status == 408 or status >= 500:
+            return Lost(why, after, status, answered=True)
+        return Answer(status, why=why)
+
+
+def _encoded(call: Call) -> bytes:
+    return bytes(call.body) if isinstance(call.body, (bytes, msgspec.Raw)) else msgspec.json.encode(call.body)
+
+
+def _success(status: int, content: bytes) -> Answer | Lost:
+    if status == 204:
+        return Answer(status)
+    try:
+        body: Any = msgspec.json.decode(content)
+    except (msgspec.DecodeError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        return Lost(f"{status} with a body that is not the API's: {excerpt(content)}", status=status, answered=True)
+    meta = body.get("meta")
+    pages = meta.get("total_pages") if isinstance(meta, dict) else None
+    return Answer(status, body.get("data"), pages if isinstance(pages, int) else 1 << 30)
+
+
+def _say(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
