@@ -1,0 +1,229 @@
+"""Talk to the Missions API: `MissionsClient` waits for answers, `AsyncMissionsClient` awaits them."""
+
+import asyncio
+import os
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from types import TracebackType
+from typing import TypeVar
+
+import httpx
+from typing_extensions import Self
+
+from mission_tracer._client_flow import Answer, Call, Lost, Pace, converse
+from mission_tracer._client_missions import Missions
+from mission_tracer._client_pages import Async, AsyncPage, Listing, Page, PendingPage, Sync
+from mission_tracer._context import silence
+from mission_tracer._endpoints import Request
+from mission_tracer.errors import ConfigurationError
+from mission_tracer.settings import Settings
+
+__all__ = ["AsyncMissionsClient", "AsyncPage", "MissionsClient", "Page", "PendingPage"]
+
+T = TypeVar("T")
+
+_USER_AGENT = f"mission-tracer/{version('mission-tracer')}"
+_CONNECT_SECONDS = 5.0
+# These never left this machine, or got no further than a proxy that refused to pass them on.
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+
+
+class MissionsClient:
+    """Call the 41 operations of the Missions API and wait for each answer.
+
+    Use it as a context manager, or `close()` it. It may be shared between threads. Its own requests are never
+    recorded.
+
+    Args:
+        api_key: the Telnyx API key; None: the variable `TELNYX_API_KEY`.
+        base_url: where the API is; None: the variable `TELNYX_BASE_URL`, else Telnyx.
+        timeout: the longest wait for an answer, in seconds; None: for ever. Connecting waits 5 seconds at most.
+        max_retries: how many times a request that failed in passing is repeated, when that is safe.
+        http_client: the connections to use, yours to close; None: own ones.
+        clock: gives seconds since the epoch.
+        sleep: waits for seconds.
+        draw: draws from 0 to 1, to spread the waits.
+
+    Raises:
+        ConfigurationError: there is no API key, or an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        timeout: float | None = 60.0,
+        max_retries: int = 2,
+        http_client: httpx.Client | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        line = _Line(api_key, base_url, timeout)
+        self._http = http_client or httpx.Client()
+        self._owned = http_client is None
+        self.missions: Missions[Sync] = Missions(_SyncDriver(self._http, line, Pace(max_retries, clock, draw), sleep))
+
+    def close(self) -> None:
+        """Close the connections, unless they were given."""
+        if self._owned:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncMissionsClient:
+    """Call the 41 operations of the Missions API and await each answer.
+
+    Use it as an asynchronous context manager, or await `aclose()`. Its own requests are never recorded.
+
+    Args:
+        api_key: the Telnyx API key; None: the variable `TELNYX_API_KEY`.
+        base_url: where the API is; None: the variable `TELNYX_BASE_URL`, else Telnyx.
+        timeout: the longest wait for an answer, in seconds; None: for ever. Connecting waits 5 seconds at most.
+        max_retries: how many times a request that failed in passing is repeated, when that is safe.
+        http_client: the connections to use, yours to close; None: own ones.
+        clock: gives seconds since the epoch.
+        sleep: waits for seconds; None: as the event loop does.
+        draw: draws from 0 to 1, to spread the waits.
+
+    Raises:
+        ConfigurationError: there is no API key, or an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        timeout: float | None = 60.0,
+        max_retries: int = 2,
+        http_client: httpx.AsyncClient | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        line = _Line(api_key, base_url, timeout)
+        self._http = http_client or httpx.AsyncClient()
+        self._owned = http_client is None
+        self.missions: Missions[Async] = Missions(_AsyncDriver(self._http, line, Pace(max_retries, clock, draw), sleep))
+
+    async def aclose(self) -> None:
+        """Close the connections, unless they were given."""
+        if self._owned:
+            await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class _Line:
+    """Where requests go and under which key, as httpx wants it said."""
+
+    def __init__(self, api_key: str | None, base_url: str | None, timeout: float | None) -> None:
+        names = ("TELNYX_API_KEY", "TELNYX_BASE_URL")
+        environ = {name: os.environ[name] for name in names if name in os.environ}
+        settings = Settings.load({"api_key": api_key, "base_url": base_url}, environ=environ)
+        if settings.api_key is None:
+            raise ConfigurationError("no API key: pass api_key or set TELNYX_API_KEY")
+        if not re.fullmatch(r"[!-~]+", settings.api_key):
+            raise ConfigurationError("api_key must be printable ASCII without spaces")
+        try:
+            url = httpx.URL(settings.base_url)
+        except httpx.InvalidURL as error:
+            raise ConfigurationError(f"base_url: {error}") from None
+        if url.query or url.fragment:
+            raise ConfigurationError("base_url must end with its path: no query, no fragment")
+        self._base_url = settings.base_url
+        self.shown_url = re.sub(r"//[^/]*@", "//", settings.base_url)
+        self._bearer = f"Bearer {settings.api_key}"
+        connect = _CONNECT_SECONDS if timeout is None else min(_CONNECT_SECONDS, timeout)
+        self._timeout = httpx.Timeout(timeout, connect=connect)
+
+    def request(self, http: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:
+        """Dress a request for httpx."""
+        headers = {"authorization": self._bearer, "accept": "application/json", "user-agent": _USER_AGENT}
+        if request.content is not None:
+            headers["content-type"] = "application/json"
+        return http.build_request(
+            request.method,
+            self._base_url + request.target,
+            content=request.content,
+            headers=headers,
+            timeout=self._timeout,
+        )
+
+
+class _SyncDriver:
+    """Performs calls over an `httpx.Client`."""
+
+    def __init__(self, http: httpx.Client, line: "_Line", pace: Pace, sleep: Callable[[float], None]) -> None:
+        self._http, self._line, self._pace, self._sleep = http, line, pace, sleep
+
+    def perform(self, what: Call[T]) -> T:
+        flow = converse(what, self._line.shown_url, self._pace)
+        try:
+            step = next(flow)
+            while True:
+                step = flow.send(self._send(step) if isinstance(step, Request) else self._sleep(step))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    def read(self, listing: Listing[T]) -> Page[T]:
+        return Page.of(self.perform(listing.call()), listing, self)
+
+    def _send(self, request: Request) -> Answer | Lost:
+        try:
+            with silence():
+                response = self._http.send(self._line.request(self._http, request), follow_redirects=False)
+        except httpx.RequestError as error:
+            return _lost(error)
+        return Answer(response.status_code, response.headers, response.content)
+
+
+class _AsyncDriver:
+    """Performs calls over an `httpx.AsyncClient`."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, line: "_Line", pace: Pace, sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
+        self._http, self._line, self._pace, self._sleep = http, line, pace, sleep
+
+    async def perform(self, what: Call[T]) -> T:
+        flow = converse(what, self._line.shown_url, self._pace)
+        try:
+            step = next(flow)
+            while True:
+                step = flow.send(await (self._send(step) if isinstance(step, Request) else self._sleep(step)))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    def read(self, listing: Listing[T]) -> PendingPage[T]:
+        return PendingPage(listing, self)
+
+    async def _send(self, request: Request) -> Answer | Lost:
+        try:
+            with silence():
+                response = await self._http.send(self._line.request(self._http, request), follow_redirects=False)
+        except httpx.RequestError as error:
+            return _lost(error)
+        return Answer(response.status_code, response.headers, response.content)
+
+
+def _lost(error: httpx.RequestError) -> Lost:
+    return Lost(error, sent=not isinstance(error, _UNSENT), timed_out=isinstance(error, httpx.TimeoutException))
