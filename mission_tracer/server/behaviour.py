@@ -124,6 +124,13 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Literal["not_found", "accept"],
         Meta(description="Delete or unlink what is not there (any more): 404, or 204."),
     ] = "not_found"
+    attached_in_mission: Annotated[
+        Literal["include", "omit"],
+        Meta(
+            description="Whether getting one mission shows the `tools`, `knowledge_bases` and `mcp_servers` it has; a mission "
+            "without any looks the same either way."
+        ),
+    ] = "include"
     mission_delete: Annotated[
         Literal["cascade", "conflict"],
         Meta(description="Delete a mission that has runs: they go with it, or 409."),

@@ -34,7 +34,10 @@ def create(call: Call) -> Answer:
 
 def retrieve(call: Call) -> Answer:
     """Return one mission, with what is attached to it."""
-    fields: dict[str, object] = dict(_fields_decoder.decode(call.mission()))
+    doc = call.mission()
+    if call.behaviour.attached_in_mission == "omit":
+        return one(200, doc)
+    fields: dict[str, object] = dict(_fields_decoder.decode(doc))
     for kind in KINDS:
         docs = attached(call, kind)
         if docs:

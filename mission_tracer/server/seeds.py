@@ -58,7 +58,7 @@ def read_seed(source: Mapping[str, Any] | str | os.PathLike[str] | None) -> Mapp
             source = msgspec.json.decode(Path(source).read_bytes())
         except OSError as error:
             raise ConfigurationError(f"cannot read the seed {error.filename}: {error.strerror}") from error
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigurationError(f"the seed is no JSON: {error}") from error
     return check_seed(source)
 

@@ -53,7 +53,7 @@ def decode(body: bytes, kind: Any, *, forbid_unknown: bool = False) -> Any:
     if not forbid_unknown:
         try:
             return _decoder(kind).decode(body)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             pass  # the slow way below names what is wrong
     value = decode_any(body)
     faults = _faults(value, _shape(kind), ["body"], forbid_unknown=forbid_unknown)
@@ -70,7 +70,7 @@ def decode_any(body: bytes) -> Any:
     """
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidError(fault(["body"], f"JSON decode error: {error}", "json_invalid")) from None
 
 
