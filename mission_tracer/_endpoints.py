@@ -23,6 +23,8 @@ from mission_tracer.errors import APIResponseError, RequestLine, error_for, exce
 MAX_RETRY_AFTER = 3600.0
 """The longest wait `retry_after` reports, in seconds."""
 
+_LONGEST_DATE = 64
+
 
 class Request(NamedTuple):
     """One request, ready for any transport: only the base URL and the headers are missing."""
@@ -155,11 +157,11 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         now: seconds since the epoch.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name, "").strip()
-        if re.fullmatch(r"[0-9]{1,300}(\.[0-9]{1,300})?", text):
+        text = headers.get(name, "")[:_LONGEST_DATE].strip()
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
             return min(float(text) * unit, MAX_RETRY_AFTER)
     try:
-        moment = parsedate_to_datetime(headers.get("retry-after", ""))
+        moment = parsedate_to_datetime(headers.get("retry-after", "")[:_LONGEST_DATE])
         seconds = moment.timestamp() - now
     except (ValueError, TypeError, OverflowError):
         return None

@@ -6,9 +6,10 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 from typing_extensions import Self
@@ -25,7 +26,6 @@ __all__ = ["AsyncMissionsClient", "AsyncPage", "MissionsClient", "Page", "Pendin
 
 T = TypeVar("T")
 
-_USER_AGENT = f"mission-tracer/{version('mission-tracer')}"
 _CONNECT_SECONDS = 5.0
 # These never left this machine, or got no further than a proxy that refused to pass them on.
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
@@ -143,26 +143,23 @@ class _Line:
             raise ConfigurationError("no API key: pass api_key or set TELNYX_API_KEY")
         if not re.fullmatch(r"[!-~]+", settings.api_key):
             raise ConfigurationError("api_key must be printable ASCII without spaces")
-        try:
-            url = httpx.URL(settings.base_url)
-        except httpx.InvalidURL as error:
-            raise ConfigurationError(f"base_url: {error}") from None
-        if url.query or url.fragment:
-            raise ConfigurationError("base_url must end with its path: no query, no fragment")
-        self._base_url = settings.base_url
-        self.shown_url = re.sub(r"//[^/]*@", "//", settings.base_url)
-        self._bearer = f"Bearer {settings.api_key}"
+        self.base_url = _checked(settings.base_url)
+        self._headers = {
+            "authorization": f"Bearer {settings.api_key}",
+            "accept": "application/json",
+            "user-agent": _user_agent(),
+        }
         connect = _CONNECT_SECONDS if timeout is None else min(_CONNECT_SECONDS, timeout)
         self._timeout = httpx.Timeout(timeout, connect=connect)
 
     def request(self, http: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:
         """Dress a request for httpx."""
-        headers = {"authorization": self._bearer, "accept": "application/json", "user-agent": _USER_AGENT}
+        headers = self._headers
         if request.content is not None:
-            headers["content-type"] = "application/json"
+            headers = {**headers, "content-type": "application/json"}
         return http.build_request(
             request.method,
-            self._base_url + request.target,
+            self.base_url + request.target,
             content=request.content,
             headers=headers,
             timeout=self._timeout,
@@ -176,7 +173,7 @@ class _SyncDriver:
         self._http, self._line, self._pace, self._sleep = http, line, pace, sleep
 
     def perform(self, what: Call[T]) -> T:
-        flow = converse(what, self._line.shown_url, self._pace)
+        flow = converse(what, self._line.base_url, self._pace)
         try:
             step = next(flow)
             while True:
@@ -205,7 +202,7 @@ class _AsyncDriver:
         self._http, self._line, self._pace, self._sleep = http, line, pace, sleep
 
     async def perform(self, what: Call[T]) -> T:
-        flow = converse(what, self._line.shown_url, self._pace)
+        flow = converse(what, self._line.base_url, self._pace)
         try:
             step = next(flow)
             while True:
@@ -223,6 +220,25 @@ class _AsyncDriver:
         except httpx.RequestError as error:
             return _lost(error)
         return Answer(response.status_code, response.headers, response.content)
+
+
+def _checked(base_url: str) -> str:
+    try:
+        url, _port = httpx.URL(base_url), urlsplit(base_url).port
+    except (httpx.InvalidURL, ValueError) as error:
+        raise ConfigurationError(f"base_url: {error}") from None
+    if url.userinfo:  # httpx would send it in place of the API key
+        raise ConfigurationError("base_url must not hold a user name or password")
+    if url.query or url.fragment:
+        raise ConfigurationError("base_url must end with its path: no query, no fragment")
+    return base_url
+
+
+def _user_agent() -> str:
+    try:
+        return f"mission-tracer/{version('mission-tracer')}"
+    except PackageNotFoundError:  # frozen into one file, the package has no metadata
+        return "mission-tracer"
 
 
 def _lost(error: httpx.RequestError) -> Lost:

@@ -32,7 +32,7 @@ LINE_LIMIT = 400
 
 _SEEN_BYTES = 65_536
 _SHOWN_FAULTS = 3
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)  # no part can run past the next tag: linear on any page
 
 
 class RequestLine(NamedTuple):
@@ -198,11 +198,7 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 
 def error_for(status: int) -> type[APIStatusError]:
     """Give the class of the error that stands for an HTTP status."""
-    return (
-        InternalServerError
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        else _BY_STATUS.get(status, APIStatusError)
-    )
+    return InternalServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _BY_STATUS.get(status, APIStatusError)
 
 
 def explain(status: int, content_type: str | None, body: bytes) -> str:

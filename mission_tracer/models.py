@@ -73,9 +73,9 @@ StepStatusText: TypeAlias = Annotated[str, msgspec.Meta(extra={"enum": StepStatu
 EventTypeText: TypeAlias = Annotated[str, msgspec.Meta(extra={"enum": EventType})]
 
 
-# The decorator says to type checkers what the class arguments do at run time: they hold for every subclass.
+# The decorator says to type checkers that these hold for every subclass; at run time all but `kw_only` do.
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
-class _Schema(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Schema(msgspec.Struct, frozen=True, omit_defaults=True):
     pass
 
 
@@ -90,7 +90,7 @@ class _Answer(_Schema):
 # -- requests --------------------------------------------------------------------------------------
 
 
-class CreateMissionRequest(_Schema):
+class CreateMissionRequest(_Schema, kw_only=True):
     """A mission to create; the server's default for `execution_mode` is `external`."""
 
     name: str
@@ -101,7 +101,7 @@ class CreateMissionRequest(_Schema):
     metadata: JSONObject | UnsetType = UNSET
 
 
-class UpdateMissionRequest(_Schema):
+class UpdateMissionRequest(_Schema, kw_only=True):
     """The new definition of a mission."""
 
     name: str | UnsetType = UNSET
@@ -112,14 +112,14 @@ class UpdateMissionRequest(_Schema):
     metadata: JSONObject | UnsetType = UNSET
 
 
-class CreateMissionRunRequest(_Schema):
+class CreateMissionRunRequest(_Schema, kw_only=True):
     """A run to start; `input` cannot change afterwards."""
 
     input: JSONObject | UnsetType = UNSET
     metadata: JSONObject | UnsetType = UNSET
 
 
-class UpdateMissionRunRequest(_Schema):
+class UpdateMissionRunRequest(_Schema, kw_only=True):
     """The progress or outcome of a run."""
 
     status: RunStatus | UnsetType = UNSET
@@ -129,7 +129,7 @@ class UpdateMissionRunRequest(_Schema):
     metadata: JSONObject | UnsetType = UNSET
 
 
-class CreatePlanStepRequest(_Schema):
+class CreatePlanStepRequest(_Schema, kw_only=True):
     """One step of a plan; `step_id` is chosen by the client and stands in URLs."""
 
     step_id: str
@@ -139,26 +139,26 @@ class CreatePlanStepRequest(_Schema):
     metadata: JSONObject | UnsetType = UNSET
 
 
-class CreatePlanRequest(_Schema):
+class CreatePlanRequest(_Schema, kw_only=True):
     """The first steps of a run's plan."""
 
     steps: list[CreatePlanStepRequest]
 
 
-class AddPlanStepsRequest(_Schema):
+class AddPlanStepsRequest(_Schema, kw_only=True):
     """More steps for a run's plan."""
 
     steps: list[CreatePlanStepRequest]
 
 
-class UpdatePlanStepRequest(_Schema):
+class UpdatePlanStepRequest(_Schema, kw_only=True):
     """The progress of a step; nothing else of a step can change."""
 
     status: StepStatus | UnsetType = UNSET
     metadata: JSONObject | UnsetType = UNSET
 
 
-class CreateEventRequest(_Schema):
+class CreateEventRequest(_Schema, kw_only=True):
     """An event to log; with an `idempotency_key` it can be sent again without appearing twice."""
 
     type: EventType
@@ -169,7 +169,7 @@ class CreateEventRequest(_Schema):
     idempotency_key: str | UnsetType = UNSET
 
 
-class LinkTelnyxAgentRequest(_Schema):
+class LinkTelnyxAgentRequest(_Schema, kw_only=True):
     """A Telnyx agent to link to a run."""
 
     telnyx_agent_id: str
@@ -178,7 +178,7 @@ class LinkTelnyxAgentRequest(_Schema):
 # -- what is answered ------------------------------------------------------------------------------
 
 
-class MissionData(_Answer):
+class MissionData(_Answer, kw_only=True):
     """A mission: the definition that runs are started from."""
 
     mission_id: str
@@ -192,7 +192,7 @@ class MissionData(_Answer):
     metadata: JSONObject | None = None
 
 
-class MissionRunData(_Answer):
+class MissionRunData(_Answer, kw_only=True):
     """One run of a mission."""
 
     run_id: str
@@ -208,7 +208,7 @@ class MissionRunData(_Answer):
     error: str | None = None
 
 
-class PlanStepData(_Answer):
+class PlanStepData(_Answer, kw_only=True):
     """One step of a run's plan."""
 
     step_id: str
@@ -222,7 +222,7 @@ class PlanStepData(_Answer):
     metadata: JSONObject | None = None
 
 
-class EventData(_Answer):
+class EventData(_Answer, kw_only=True):
     """One entry of a run's audit trail."""
 
     event_id: str
@@ -236,7 +236,7 @@ class EventData(_Answer):
     idempotency_key: str | None = None
 
 
-class TelnyxAgentData(_Answer):
+class TelnyxAgentData(_Answer, kw_only=True):
     """The link of a Telnyx agent to a run."""
 
     run_id: str
@@ -244,7 +244,7 @@ class TelnyxAgentData(_Answer):
     created_at: datetime
 
 
-class Meta(_Answer):
+class Meta(_Answer, kw_only=True):
     """Where a page stands among all pages."""
 
     page_number: int
@@ -256,69 +256,69 @@ class Meta(_Answer):
 # -- envelopes -------------------------------------------------------------------------------------
 
 
-class MissionResponse(_Answer):
+class MissionResponse(_Answer, kw_only=True):
     """One mission."""
 
     data: MissionData
 
 
-class MissionRunResponse(_Answer):
+class MissionRunResponse(_Answer, kw_only=True):
     """One run."""
 
     data: MissionRunData
 
 
-class PlanStepResponse(_Answer):
+class PlanStepResponse(_Answer, kw_only=True):
     """One step."""
 
     data: PlanStepData
 
 
-class EventResponse(_Answer):
+class EventResponse(_Answer, kw_only=True):
     """One event."""
 
     data: EventData
 
 
-class TelnyxAgentResponse(_Answer):
+class TelnyxAgentResponse(_Answer, kw_only=True):
     """One link."""
 
     data: TelnyxAgentData
 
 
-class PlanResponse(_Answer):
+class PlanResponse(_Answer, kw_only=True):
     """All steps of a plan."""
 
     data: list[PlanStepData]
 
 
-class PlanStepsCreatedResponse(_Answer):
+class PlanStepsCreatedResponse(_Answer, kw_only=True):
     """The steps that were created."""
 
     data: list[PlanStepData]
 
 
-class TelnyxAgentsListResponse(_Answer):
+class TelnyxAgentsListResponse(_Answer, kw_only=True):
     """All links of a run."""
 
     data: list[TelnyxAgentData]
 
 
-class MissionsListResponse(_Answer):
+class MissionsListResponse(_Answer, kw_only=True):
     """A page of missions."""
 
     data: list[MissionData]
     meta: Meta
 
 
-class MissionRunsListResponse(_Answer):
+class MissionRunsListResponse(_Answer, kw_only=True):
     """A page of runs."""
 
     data: list[MissionRunData]
     meta: Meta
 
 
-class EventsListResponse(_Answer):
+class EventsListResponse(_Answer, kw_only=True):
     """A page of events."""
 
     data: list[EventData]
@@ -328,7 +328,7 @@ class EventsListResponse(_Answer):
 # -- refusals --------------------------------------------------------------------------------------
 
 
-class ValidationError(_Answer):
+class ValidationError(_Answer, kw_only=True):
     """One fault of a request: where, and what."""
 
     loc: list[str | int]
@@ -336,7 +336,7 @@ class ValidationError(_Answer):
     type: str
 
 
-class HTTPValidationError(_Answer):
+class HTTPValidationError(_Answer, kw_only=True):
     """The body of a 422."""
 
     detail: list[ValidationError] | None = None

@@ -1,0 +1,47 @@
+"""The names, arguments and types of the operations, without a server."""
+
+import inspect
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import pytest
+
+from mission_tracer._endpoints import OPERATIONS
+from mission_tracer.client import MissionsClient
+
+KEY = "KEY"
+
+
+@pytest.mark.parametrize("name", [name for name, row in OPERATIONS.items() if row.sdk != row.name])
+def test_short_names_are_the_sdk_names(name: str) -> None:
+    """Calling an operation by its short name or by the SDK's name is the same."""
+    with MissionsClient(KEY) as client:
+        short, long = attrgetter(name)(client), attrgetter(OPERATIONS[name].sdk)(client)
+    assert short.__wrapped__.__func__ is long.__wrapped__.__func__
+
+
+def test_arguments_are_those_of_the_official_sdk() -> None:
+    """Every operation takes the official SDK's arguments, by the same names and in the same positions."""
+    telnyx = pytest.importorskip("telnyx")
+    extra = {"extra_headers", "extra_query", "extra_body", "timeout"}
+    with MissionsClient(KEY) as ours, telnyx.Telnyx(api_key=KEY) as theirs:
+        for row in OPERATIONS.values():
+            expected = inspect.signature(attrgetter(row.sdk)(theirs.ai)).parameters
+            found = inspect.signature(attrgetter(row.sdk)(ours)).parameters
+            assert {n: (p.kind, p.default is p.empty) for n, p in expected.items() if n not in extra} == {
+                n: (p.kind, p.default is p.empty) for n, p in found.items() if n != "body" or row.request
+            }, row.sdk
+
+
+def test_declared_types_agree_with_the_table() -> None:
+    """Every operation's return annotation is the type that its row of the table answers."""
+    with MissionsClient(KEY) as client:
+        for name, row in OPERATIONS.items():
+            declared = inspect.signature(attrgetter(name)(client)).return_annotation
+            [inner] = declared.__args__
+            if row.answer is None:
+                assert inner in ({None, type(None)} if row.status == 204 else {Any}), name
+                continue
+            [data] = [f.type for f in msgspec.structs.fields(row.answer) if f.name == "data"]
+            assert inner == (data.__args__[0] if row.query else data), name
