@@ -6,7 +6,6 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable
-from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from mission_tracer._client_missions import Missions
 from mission_tracer._client_pages import Async, AsyncPage, Listing, Page, PendingPage, Sync
 from mission_tracer._context import silence
 from mission_tracer._endpoints import Request
+from mission_tracer._version import VERSION
 from mission_tracer.errors import ConfigurationError
 from mission_tracer.settings import Settings
 
@@ -147,7 +147,7 @@ class _Line:
         self._headers = {
             "authorization": f"Bearer {settings.api_key}",
             "accept": "application/json",
-            "user-agent": _user_agent(),
+            "user-agent": f"mission-tracer/{VERSION}",
         }
         connect = _CONNECT_SECONDS if timeout is None else min(_CONNECT_SECONDS, timeout)
         self._timeout = httpx.Timeout(timeout, connect=connect)
@@ -232,13 +232,6 @@ def _checked(base_url: str) -> str:
     if url.query or url.fragment:
         raise ConfigurationError("base_url must end with its path: no query, no fragment")
     return base_url
-
-
-def _user_agent() -> str:
-    try:
-        return f"mission-tracer/{version('mission-tracer')}"
-    except PackageNotFoundError:  # frozen into one file, the package has no metadata
-        return "mission-tracer"
 
 
 def _lost(error: httpx.RequestError) -> Lost:

@@ -1,7 +1,8 @@
-"""The names, arguments and types of the operations, without a server."""
+"""The names, arguments and types of the operations, and their table in the docs, without a server."""
 
 import inspect
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ def test_short_names_are_the_sdk_names(name: str) -> None:
     assert short.__wrapped__.__func__ is long.__wrapped__.__func__
 
 
+@pytest.mark.slow
 def test_arguments_are_those_of_the_official_sdk() -> None:
     """Every operation takes the official SDK's arguments, by the same names and in the same positions."""
     telnyx = pytest.importorskip("telnyx")
@@ -45,3 +47,14 @@ def test_declared_types_agree_with_the_table() -> None:
                 continue
             [data] = [f.type for f in msgspec.structs.fields(row.answer) if f.name == "data"]
             assert inner == (data.__args__[0] if row.query else data), name
+
+
+def test_every_operation_is_documented() -> None:
+    """The table of names in docs/client.md is the table of operations."""
+    lines = (Path(__file__).parents[1] / "docs" / "client.md").read_text().splitlines()
+    found = [line for line in lines if line.startswith("| `missions.")]
+    expected = []
+    for row in OPERATIONS.values():
+        long = f"`{row.sdk.rpartition('.')[2]}`" if row.sdk != row.name else ""
+        expected.append(f"| `{row.name}` | {long} | `{row.method} {row.path.removeprefix('/ai/missions') or '/'}` |")
+    assert found == expected
