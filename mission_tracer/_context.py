@@ -11,7 +11,7 @@ from contextvars_extras import ContextVarsRegistry
 from contextvars_extras.context_var_descriptor import ContextVarDescriptor
 
 
-class _Current(ContextVarsRegistry):
+class _Current(ContextVarsRegistry):  # type: ignore[misc]  # the library ships no types
     # Setting an unknown attribute must be an error, not a new variable.
     _registry_allocate_on_setattr = False
 

@@ -37,13 +37,13 @@ def _declare(first: Iterable[facts.PlannedStep], at: Situation) -> Flow:
 
 
 def _missing(steps: Iterable[facts.PlannedStep], state: LaneState) -> list[facts.PlannedStep]:
-    unique = {step.step_id: step for step in reversed(list(steps))}
-    known = (state.steps.get(step_id) for step_id in unique)
-    return [
-        step
-        for step, found in zip(unique.values(), known, strict=True)
-        if found is None or not (found.declared or found.refused)
-    ][::-1]
+    """Choose the steps, each once and in their order, that the server neither has nor refused."""
+    unique: dict[str, facts.PlannedStep] = {}
+    for step in steps:
+        known = state.steps.get(step.step_id)
+        if known is None or not (known.declared or known.refused):
+            unique.setdefault(step.step_id, step)
+    return list(unique.values())
 
 
 def _batch(wanted: list[facts.PlannedStep], state: LaneState) -> list[facts.PlannedStep]:

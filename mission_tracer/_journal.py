@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -90,6 +91,9 @@ class AppendFile:
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class MemoryFacts:
@@ -245,6 +249,7 @@ class Journal:
         self._restore = restore
         self._on_trouble = on_trouble
         self._file: AppendFile | None = None
+        self._opening = threading.Lock()
         self._on_disk = path is not None
 
     def append(self, line: bytes) -> None:
@@ -255,9 +260,7 @@ class Journal:
         """
         if self._on_disk:
             try:
-                if self._file is None:
-                    self.open()
-                self._file.append(line)  # type: ignore[union-attr]  # open() has just made it
+                (self._file or self.open()).append(line)
             except OSError as error:
                 self._on_disk = False
                 self._on_trouble(error)
@@ -265,46 +268,56 @@ class Journal:
                 return
         self.memory.append(line)
 
-    def open(self) -> None:
+    def open(self) -> AppendFile:
         """Open the file for this process and hold the writers' lock on it.
 
         Raises:
             OSError: The file cannot be opened, or its file system has no locks.
         """
+        with self._opening:
+            if self._file is None:
+                self._file = self._open()
+            return self._file
+
+    def _open(self) -> AppendFile:
         assert self.path is not None
-        self.close()
         try:
             file = AppendFile(self.path, create=self._create, power=self._power)
         except FileNotFoundError:
             if not self._restore():
                 raise
             file = AppendFile(self.path, create=False, power=self._power)
-        try:
-            # The exclusive lock is held only for the moment it takes to close a dead run. A holder that was stopped in
-            # that moment must not stop us: after a while we write without the mark of a living writer.
-            for _ in range(100):
-                if _locks.try_lock(file.fd, shared=True):
-                    break
-                time.sleep(0)
-        except BaseException:
-            file.close()
-            raise
+        # The exclusive lock is held only for the moment it takes to close a dead run. A holder that was stopped in that
+        # moment must not stop us: after a while we write without the mark of a living writer.
+        for _ in range(100):
+            if _locks.try_lock(file.fd, shared=True):
+                break
+            time.sleep(0)
         self._create = False
-        self._file = file
+        return file
 
     def close(self) -> None:
-        """Stop being a writer; a later fact makes this process one again."""
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
+        """Stop being a writer; a later fact makes this process one again.
+
+        The file itself closes when the last thread that is writing lets go of it: a number that was closed under a
+        thread's hands could by then stand for another file. Also frees a lock that a fork caught in another thread.
+        """
+        self._file = None
+        self._opening = threading.Lock()
 
     @property
     def is_open(self) -> bool:
         """Say whether this process counts as a living writer."""
         return self._file is not None
 
+    @property
+    def is_on_disk(self) -> bool:
+        """Say whether the disk takes the facts."""
+        return self._on_disk
+
     def size(self) -> int:
         """Return the position after the last fact that any process wrote, or that memory holds."""
         if self.memory.end() > MEMORY:
             return self.memory.end()
-        return self._file.size() if self._file is not None else 0
+        file = self._file
+        return file.size() if file is not None else 0

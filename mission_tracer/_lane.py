@@ -125,6 +125,7 @@ class Lane:
         self._behind = 0
         self._settled: dict[str, float] = {}
         self._mission_lock: LockFile | None = None
+        self._closed = False
 
     # ---- the window: under the scheduler's lock ----
 
@@ -262,7 +263,7 @@ class Lane:
         if isinstance(action, Remember):
             return self._remember(action)
         if isinstance(action, Forget):
-            return self._directory and self._directory.forget(self._base_url, action.name)
+            return self._forget(action.name)
         return self.log.note(action)
 
     def _upcoming(self, item: Item) -> list[facts.Fact]:
@@ -276,6 +277,8 @@ class Lane:
             return item.answers[ticket]
         if call.intent and not (call.keyed and call.intent in self.state.intents):
             self.log.note(_records.Intended(call.intent, self._clock()))
+        if self._closed:
+            raise _Stop(Pause("the run was given up", quiet=True))
         outcome = exchange(call)
         if isinstance(outcome, Answer):
             if call.intent and not call.keyed and not outcome.ok:
@@ -321,6 +324,10 @@ class Lane:
                 pass  # it will be looked up again
         self._release_mission()
 
+    def _forget(self, name: str) -> None:
+        if self._directory is not None:
+            self._directory.forget(self._base_url, name)
+
     def _release_mission(self) -> None:
         lock, self._mission_lock = self._mission_lock, None
         if lock is not None:
@@ -334,9 +341,7 @@ class Lane:
         if refusals:
             first = refusals[0]
             reason = "; ".join(refusal.reason for refusal in refusals)
-            self.log.note(
-                _records.Rejected(item.position, item.end, fact_id, reason, first.operation, first.status)
-            )
+            self.log.note(_records.Rejected(item.position, item.end, fact_id, reason, first.operation, first.status))
         else:
             self.log.note(_records.Acknowledged(item.position, item.end))
         if item.fact is not None and not item.free:
@@ -345,6 +350,7 @@ class Lane:
 
     def close(self) -> None:
         """Give the run up; another process may go on."""
+        self._closed = True
         self._reader.close()
         self.log.close()
 
@@ -367,4 +373,3 @@ def relearn(lane: Lane, lines: Iterator[Line]) -> None:
                 lane.state.learn(facts.decode(line.content))
             except msgspec.MsgspecError:
                 continue
-

@@ -55,7 +55,7 @@ class LaneState:
     cursor: int = 0
     done: dict[int, int] = field(default_factory=dict)
     rejected: dict[int, Rejected] = field(default_factory=dict)
-    dropped: int = 0
+    given_up: set[int] = field(default_factory=set)
     parked: str | None = None
     finished: bool = False
     retries: set[int] = field(default_factory=set)
@@ -154,7 +154,7 @@ def _retried(state: LaneState, record: Retried) -> None:
 
 def _dropped(state: LaneState, record: Dropped) -> None:
     if state.rejected.pop(record.position, None) is not None:
-        state.dropped += 1
+        state.given_up.add(record.position)
 
 
 def _parked(state: LaneState, record: Parked) -> None:

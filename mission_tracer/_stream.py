@@ -6,7 +6,6 @@ import datetime as dt
 import itertools
 import os
 from collections.abc import Callable
-from typing import Any
 
 from mission_tracer import facts
 from mission_tracer._journal import Journal
@@ -32,7 +31,20 @@ class Stream:
         clock: Returns the present moment, in UTC.
     """
 
-    __slots__ = ("__weakref__", "_clock", "_make_writer", "_next", "attached", "dirty", "journal", "key", "pid", "writer")
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_make_writer",
+        "_next",
+        "_probes",
+        "attached",
+        "dirty",
+        "foreign",
+        "journal",
+        "key",
+        "pid",
+        "writer",
+    )
 
     def __init__(
         self,
@@ -46,6 +58,7 @@ class Stream:
         self.journal = journal
         self.dirty = False
         self.attached = False
+        self.foreign = False
         self._make_writer = writer
         self._clock = clock
         self._begin()
@@ -53,16 +66,24 @@ class Stream:
     def _begin(self) -> None:
         self.pid = os.getpid()
         self.writer = self._make_writer()
-        self._next = itertools.count(1).__next__
+        self._next = itertools.count(1).__next__  # one step of C: threads and signal handlers share it without a lock
+        self._probes = 0
 
-    def stamp(self) -> dict[str, Any]:
-        """Return the `id` and `at` of the next fact."""
+    def stamp(self) -> tuple[str, int, dt.datetime]:
+        """Return the id, the number and the time of the next fact."""
         if self.pid != os.getpid():
             self.rebegin()
-        return {"id": f"{self.writer}.{self._next()}", "at": self._clock()}
+        number = self._next()
+        return f"{self.writer}.{number}", number, self._clock()
+
+    def take_recorded(self) -> int:
+        """Return how many facts were stamped since the last call."""
+        probe = self._next()
+        taken, self._probes = probe - 1 - self._probes, probe
+        return taken
 
     def rebegin(self) -> None:
         """Become the share of a forked child."""
         self.journal.close()
-        self.attached = self.dirty = False
+        self.attached = self.dirty = self.foreign = False
         self._begin()

@@ -73,7 +73,7 @@ class _Fact(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="fa
     at: dt.datetime
 
 
-class RunOpened(_Fact, tag="run_opened"):
+class RunOpened(_Fact, frozen=True, tag="run_opened"):
     """A run began here; the first line of its journal."""
 
     key: str
@@ -83,7 +83,7 @@ class RunOpened(_Fact, tag="run_opened"):
     metadata: dict[str, Any] = {}
 
 
-class RunJoined(_Fact, tag="run_joined"):
+class RunJoined(_Fact, frozen=True, tag="run_joined"):
     """This journal takes part in a run that another machine opened; the first line of such a journal."""
 
     key: str
@@ -92,13 +92,13 @@ class RunJoined(_Fact, tag="run_joined"):
     run_id: str | None = None
 
 
-class PlanDeclared(_Fact, tag="plan_declared"):
+class PlanDeclared(_Fact, frozen=True, tag="plan_declared"):
     """Steps were declared before they were entered."""
 
     steps: list[PlannedStep]
 
 
-class StepEntered(_Fact, tag="step_entered"):
+class StepEntered(_Fact, frozen=True, tag="step_entered"):
     """A step began, or began again (`attempt` over 1)."""
 
     step_id: str
@@ -108,50 +108,51 @@ class StepEntered(_Fact, tag="step_entered"):
     agent_id: str | None = None
 
 
-class StepLeft(_Fact, tag="step_left"):
+class StepLeft(_Fact, frozen=True, tag="step_left"):
     """A step ended."""
 
     step_id: str
     status: str
     duration_ms: float | None = None
     reason: str | None = None
+    error: dict[str, Any] | None = None
     metadata: dict[str, Any] = {}
     agent_id: str | None = None
 
 
-class EventWritten(_Fact, tag="event"):
+class EventWritten(_Fact, frozen=True, tag="event"):
     """An event as it is written: the body is encoded together with the fact."""
 
     body: EventBody
 
 
-class Event(_Fact, tag="event"):
+class Event(_Fact, frozen=True, tag="event"):
     """An event as it is read: the body stays the bytes that were written."""
 
     body: Raw
 
 
-class AgentLinked(_Fact, tag="agent_linked"):
+class AgentLinked(_Fact, frozen=True, tag="agent_linked"):
     """A Telnyx agent takes part in the run."""
 
     telnyx_agent_id: str
 
 
-class AgentUnlinked(_Fact, tag="agent_unlinked"):
+class AgentUnlinked(_Fact, frozen=True, tag="agent_unlinked"):
     """A Telnyx agent no longer takes part in the run."""
 
     telnyx_agent_id: str
 
 
-class RunPaused(_Fact, tag="run_paused"):
+class RunPaused(_Fact, frozen=True, tag="run_paused"):
     """The run waits."""
 
 
-class RunResumed(_Fact, tag="run_resumed"):
+class RunResumed(_Fact, frozen=True, tag="run_resumed"):
     """The run goes on."""
 
 
-class RunClosed(_Fact, tag="run_closed"):
+class RunClosed(_Fact, frozen=True, tag="run_closed"):
     """The run ended; `recovered` when not by its own process."""
 
     status: str

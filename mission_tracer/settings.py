@@ -90,7 +90,9 @@ def _anything(value: object) -> object:
     return value
 
 
-def _setting(parse: Callable[[Any], Any], default: object, doc: str, *, shown: str | None = None, variable: bool = True) -> Any:
+def _setting(
+    parse: Callable[[Any], Any], default: object, doc: str, *, shown: str | None = None, variable: bool = True
+) -> Any:
     """One row: how a value is read, what it is when nobody says, and what it means."""
     metadata = {"parse": parse, "doc": doc, "shown": shown, "variable": variable}
     if callable(default):
@@ -128,12 +130,22 @@ class Settings:
         shown="the built-in rules",
         variable=False,
     )
-    max_payload_bytes: int = _setting(_count(256), 32768, "The largest payload of one event, in bytes of JSON; more is cut with a marker.")
-    flush_timeout: float = _setting(_seconds, 30.0, "The longest wait at exit, in seconds; what is left stays in the journal.")
-    flush_stall: float = _setting(
-        _seconds, 2.0, "Give up at exit when nothing was acknowledged for so many seconds; what is left stays in the journal."
+    max_payload_bytes: int = _setting(
+        _count(256), 32768, "The largest payload of one event, in bytes of JSON; more is cut with a marker."
     )
-    sender: str = _setting(_choice("thread", "off"), "thread", "`thread`: this process delivers; `off`: it only records, another process delivers.")
+    flush_timeout: float = _setting(
+        _seconds, 30.0, "The longest wait at exit, in seconds; what is left stays in the journal."
+    )
+    flush_stall: float = _setting(
+        _seconds,
+        2.0,
+        "Give up at exit when nothing was acknowledged for so many seconds; what is left stays in the journal.",
+    )
+    sender: str = _setting(
+        _choice("thread", "off"),
+        "thread",
+        "`thread`: this process delivers; `off`: it only records, another process delivers.",
+    )
     handle_signals: bool = _setting(_flag, False, "True: SIGTERM closes the run before the program's own handler runs.")  # noqa: FBT003 - a row's default
     strict: bool = _setting(_flag, False, "True: our own errors and wrong event types are raised (for tests).")  # noqa: FBT003 - a row's default
     request_timeout: float = _setting(_seconds, 30.0, "The longest wait for the answer to one request, in seconds.")
@@ -144,10 +156,16 @@ class Settings:
     )
     max_backoff: float = _setting(_seconds, 60.0, "The longest pause between two attempts, in seconds.")
     retention: float = _setting(_seconds, 7 * 86400.0, "How long the journals of delivered runs are kept, in seconds.")
-    max_delivered_bytes: int = _setting(_count(0), 256 * 1024 * 1024, "How many bytes of delivered journals are kept; the oldest go first.")
-    max_memory_facts: int = _setting(_count(0), 100_000, "How many facts are held in memory when the disk takes none; more are dropped and counted.")
+    max_delivered_bytes: int = _setting(
+        _count(0), 256 * 1024 * 1024, "How many bytes of delivered journals are kept; the oldest go first."
+    )
+    max_memory_facts: int = _setting(
+        _count(0), 100_000, "How many facts are held in memory when the disk takes none; more are dropped and counted."
+    )
     log_level: str = _setting(
-        _choice("debug", "info", "warning", "error", "off"), "warning", "The least level of our own lines on standard error."
+        _choice("debug", "info", "warning", "error", "off"),
+        "warning",
+        "The least level of our own lines on standard error.",
     )
 
     @classmethod
@@ -212,6 +230,8 @@ def table() -> str:
     lines = ["| setting | variable | default | meaning |", "|---|---|---|---|"]
     for row in dataclasses.fields(Settings):
         name = variable(row)
-        default = row.metadata["shown"] or f"`{str(row.default).lower() if isinstance(row.default, bool) else row.default}`"
+        default = (
+            row.metadata["shown"] or f"`{str(row.default).lower() if isinstance(row.default, bool) else row.default}`"
+        )
         lines.append(f"| `{row.name}` | {f'`{name}`' if name else ''} | {default} | {row.metadata['doc']} |")
     return "\n".join(lines)

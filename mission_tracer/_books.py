@@ -1,0 +1,81 @@
+"""Count a run's facts by what became of them, from its files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mission_tracer import facts
+from mission_tracer._delivery_log import read_log
+from mission_tracer._journal import Line, iterate_lines
+from mission_tracer._lane_state import LaneState
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What became of the facts this process recorded: `recorded == delivered + pending + rejected + sum(dropped)`.
+
+    Args:
+        recorded: How many were recorded.
+        delivered: How many the server acknowledged.
+        pending: How many are kept and not delivered yet.
+        rejected: How many the server refused for good; `mission-tracer dead list` shows them.
+        dropped: How many were lost, by reason; always empty while the disk takes what is recorded.
+    """
+
+    recorded: int = 0
+    delivered: int = 0
+    pending: int = 0
+    rejected: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Count:
+    """How many of a run's facts are delivered, rejected, given up by their owner, and pending."""
+
+    delivered: int = 0
+    rejected: int = 0
+    dropped: int = 0
+    pending: int = 0
+
+    @property
+    def recorded(self) -> int:
+        """How many there are."""
+        return self.delivered + self.rejected + self.dropped + self.pending
+
+
+def count(lines: Iterable[Line], state: LaneState, *, writer: str | None = None) -> Count:
+    """Sort facts by what a delivery state says of them.
+
+    Args:
+        lines: The journal.
+        state: The delivery log, folded.
+        writer: Count only this writer's facts; `None`: all.
+    """
+    sums = Count()
+    for line in lines:
+        if not line.content or (writer is not None and facts.writer_of(line.content) != writer):
+            continue
+        if line.position in state.rejected:
+            sums.rejected += 1
+        elif line.position in state.given_up:
+            sums.dropped += 1
+        elif state.is_done(line.position) and line.position not in state.retries:
+            sums.delivered += 1
+        else:
+            sums.pending += 1
+    return sums
+
+
+def count_files(journal: Path, log: Path, *, writer: str | None = None) -> Count:
+    """Count a run's facts from its two files; a log that does not exist yet is empty.
+
+    Raises:
+        OSError: The journal cannot be read.
+    """
+    state = LaneState()
+    if log.exists():
+        read_log(log, state)
+    return count(iterate_lines(journal), state, writer=writer)

@@ -1,0 +1,37 @@
+"""Say what a table or a column of pandas or polars is: its shape, its columns and its first rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mission_tracer._plain import Fields, type_name
+
+__all__ = ["frames"]
+
+_ROWS = 3
+_COLUMNS = 20
+_VALUES = 5
+
+
+def frames(value: Any) -> Fields:
+    """Summarize a DataFrame or Series; only its first rows and columns are read."""
+    kind = type_name(type(value))
+    if kind.endswith("Series"):
+        first = value.head(_VALUES)
+        values = first.to_list()
+        # The column's name is the name beside its values: a secret one hides them.
+        name = str(value.name) if value.name is not None and value.name != "" else "head"
+        return Fields(
+            [("type", kind), ("dtype", str(value.dtype)), ("length", len(value)), ("head", Fields([(name, values)]))]
+        )
+    columns = list(value.columns[:_COLUMNS])
+    first = value[columns].head(_ROWS)
+    rows = first.to_dicts() if hasattr(first, "to_dicts") else first.to_dict("records")
+    return Fields(
+        [
+            ("type", kind),
+            ("shape", list(value.shape)),
+            ("columns", [str(column) for column in columns]),
+            ("head", rows),
+        ]
+    )

@@ -1,0 +1,61 @@
+"""Decide which step an entry is: the planned one, a new one of a loop, or another attempt of a failed one. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Repeat: TypeAlias = Literal["reopen", "new"]
+"""What entering a step again means: another attempt of the same step, or a further step."""
+
+
+@dataclass(slots=True)
+class StepTable:
+    """Keep, for one run, each step's status and attempts, and the newest step of each name."""
+
+    status: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    newest: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def plan(self, step_id: str) -> bool:
+        """Take in a declared step; say whether it is new."""
+        if step_id in self.status:
+            return False
+        self.status[step_id] = "pending"
+        return True
+
+    def enter(self, name: str, repeat: Repeat | None = None) -> tuple[str, int]:
+        """Return the id and the attempt of the step that an entry under a name means, and take it as begun.
+
+        A step that failed is entered again, one that ended otherwise or is still open gets a successor
+        (`name-2`, `name-3`, ...); `repeat` overrides that for a step that ended.
+        """
+        step_id = self.newest.get(name, name)
+        status = self.status.get(step_id)
+        ended = status not in {None, "pending", "in_progress"}
+        reopen = ended and (repeat == "reopen" or (repeat is None and status == "failed"))
+        if status == "in_progress" or (ended and not reopen):
+            step_id = self._successor(name)
+        self.newest[name] = step_id
+        self.begun(step_id, self.attempts.get(step_id, 0) + 1)
+        return step_id, self.attempts[step_id]
+
+    def begun(self, step_id: str, attempt: int) -> None:
+        """Take in that a step is open."""
+        self.status[step_id] = "in_progress"
+        self.attempts[step_id] = attempt
+
+    def left(self, step_id: str, status: str) -> None:
+        """Take in that a step ended."""
+        self.status[step_id] = status
+
+    def _successor(self, name: str) -> str:
+        number = self.numbers.get(name, 1)
+        while True:
+            number += 1
+            step_id = f"{name}-{number}"
+            # A planned step of that very name is the one that is meant.
+            if self.status.get(step_id, "pending") == "pending":
+                self.numbers[name] = number
+                return step_id

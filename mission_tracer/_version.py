@@ -1,0 +1,3 @@
+"""Name this version."""
+
+VERSION = "0.1.0"

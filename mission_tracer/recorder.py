@@ -1,0 +1,501 @@
+"""Put the parts together: a `Recorder` takes facts, keeps them, has them delivered, and is the one default per process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UnsetType
+
+from mission_tracer import facts
+from mission_tracer._books import Stats
+from mission_tracer._capture import Capture
+from mission_tracer._delivery_log import LogFollower
+from mission_tracer._directory import Directory
+from mission_tracer._journal import Journal, JournalFullError, MemoryFacts
+from mission_tracer._notices import Notices
+from mission_tracer._redact import Redaction
+from mission_tracer._roster import Roster
+from mission_tracer._sender import MAX_THREADS, Sender
+from mission_tracer._stream import Stream
+from mission_tracer._version import VERSION
+from mission_tracer.facts import EventBody, EventWritten, encode
+from mission_tracer.settings import Settings
+
+if TYPE_CHECKING:
+    from mission_tracer._transport import Transport
+
+_GLANCE = 0.02  # how often another process's delivery log is looked at while somebody waits for it, in seconds
+
+
+class Recorder:
+    """Record what happens, and have it delivered.
+
+    Args:
+        settings: What to do and where.
+        adopt: True: what dead processes left is delivered too.
+        anywhere: True: also what was recorded for another address and never reached it, and what was parked.
+        stream: Makes a run's stream from its key and journal; `None`: the real one (tests give fixed ids and a clock).
+        notices: Says our own lines; `None`: on standard error.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        adopt: bool = True,
+        anywhere: bool = False,
+        stream: Callable[[str, Journal], Stream] | None = None,
+        notices: Notices | None = None,
+    ) -> None:
+        self.settings = settings
+        self.enabled = settings.enabled
+        self.notices = notices or Notices(settings.log_level)
+        self.directory = None if settings.durability == "memory" else Directory(settings.dir)
+        self._make_stream: Callable[[str, Journal], Stream] = stream or Stream
+        self._adopt = adopt
+        self._anywhere = anywhere
+        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._dropped: dict[str, int] = {}
+        self._prepared = False
+        self._exit_pid = 0
+        self._offline_runs: list[str] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        settings = self.settings
+        self.roster = Roster(
+            self.directory,
+            base_url=settings.base_url,
+            notices=self.notices,
+            settle=settings.settle,
+            retention=settings.retention,
+            most_bytes=settings.max_delivered_bytes,
+            power=settings.durability == "power",
+            adopt=self._adopt,
+            anywhere=self._anywhere,
+        )
+        self.sender = Sender(
+            self.roster,
+            self._transport,
+            self.notices,
+            max_backoff=settings.max_backoff,
+            advice="set TELNYX_API_KEY to a valid key; everything is kept until then",
+        )
+        self.sends = settings.sender == "thread" and settings.api_key is not None
+
+    @cached_property
+    def capture(self) -> Capture:
+        """Turns values into what may be recorded."""
+        settings = self.settings
+        secrets = (settings.api_key,) if settings.api_key else ()
+        return Capture(
+            mode=settings.capture,
+            max_bytes=settings.max_payload_bytes,
+            redaction=Redaction.build(settings.redact, secrets=secrets),
+        )
+
+    def _transport(self) -> Transport:
+        # Reached on a sender's thread: importing httpx takes longer than all of the recording side together.
+        from mission_tracer._transport import Transport
+
+        return Transport(
+            self.settings.base_url,
+            self.settings.api_key or "",
+            timeout=self.settings.request_timeout,
+            connections=MAX_THREADS,
+            user_agent=f"mission_tracer/{VERSION} python/{platform.python_version()}",
+        )
+
+    # ---- recording ----
+
+    def open_stream(self, key: str, *, create: bool) -> Stream:
+        """Begin this process's share of a run.
+
+        Args:
+            key: The run's key.
+            create: True: the run begins here; False: its journal is on this machine already.
+        """
+        directory = self.directory
+        if directory is not None and not self._prepared:
+            try:
+                directory.prepare()
+                self._prepared = True
+            except OSError as error:
+                self._disk_trouble(error)
+        journal = Journal(
+            directory.journal(key) if directory is not None else None,
+            MemoryFacts(self.settings.max_memory_facts),
+            create=create,
+            power=self.settings.durability == "power",
+            restore=lambda: directory is not None and directory.bring_back(key),
+            on_trouble=self._disk_trouble,
+        )
+        stream = self._make_stream(key, journal)
+        self._streams.add(stream)
+        if self.settings.api_key is None and create:
+            self._offline_runs.append(key)
+        return stream
+
+    def record(self, stream: Stream, kind: Callable[..., facts.WrittenFact], **fields: Any) -> str:
+        """Put one fact down and let the sender know; return the fact's id.
+
+        Raises:
+            TypeError, ValueError, msgspec.EncodeError: The fact has no JSON form.
+        """
+        fact_id, _, at = stream.stamp()
+        self._put(stream, kind(id=fact_id, at=at, **fields))
+        return fact_id
+
+    def record_event(
+        self,
+        stream: Stream,
+        kind: str,
+        summary: str,
+        payload: dict[str, Any] | None,
+        step_id: str | UnsetType,
+        agent_id: str | UnsetType,
+        idempotency_key: str | None,
+    ) -> None:
+        """Put an event down, in the form of the request that will carry it.
+
+        Raises:
+            TypeError, ValueError, msgspec.EncodeError: The payload has no JSON form.
+        """
+        fact_id, number, at = stream.stamp()
+        mark = {"id": fact_id, "seq": number, "at": at}
+        body = EventBody(
+            kind,
+            summary,
+            step_id,
+            agent_id,
+            {**payload, "mission_tracer": mark} if payload else {"mission_tracer": mark},
+            idempotency_key or f"{stream.key}.{fact_id}",
+        )
+        self._put(stream, EventWritten(id=fact_id, at=at, body=body))
+
+    def _put(self, stream: Stream, fact: facts.WrittenFact) -> None:
+        try:
+            stream.journal.append(encode(fact))
+        except JournalFullError:
+            self._drop("no room on disk or in memory")
+        except BaseException:
+            self._drop("not encodable")
+            raise
+        if not stream.dirty:
+            stream.dirty = True
+            if not stream.attached:
+                self._attach(stream)
+        if self.sends and self.sender.asleep:
+            self.sender.wake()
+
+    def _attach(self, stream: Stream) -> None:
+        self.roster.attach(stream)
+        if self._exit_pid != os.getpid():
+            self._exit_pid = os.getpid()
+            _at_exit(self)
+
+    def _drop(self, reason: str) -> None:
+        with self._lock:
+            self._dropped[reason] = self._dropped.get(reason, 0) + 1
+            total = self._dropped[reason]
+        self.notices.say("error", "a fact was dropped", cause=f"drop {reason}", reason=reason, dropped_so_far=total)
+
+    def _disk_trouble(self, error: OSError) -> None:
+        self.notices.say(
+            "warning",
+            "the journal cannot be written; facts are held in memory, and lost if this process dies",
+            cause="disk",
+            why=str(error),
+        )
+
+    def trouble(self, error: Exception, where: str) -> None:
+        """Take an error of ours: raise it again when strict, else say it and go on."""
+        if self.settings.strict:
+            raise error
+        self.notices.say(
+            "error", "an error of ours was kept from the program", cause=where, where=where, why=repr(error)
+        )
+
+    # ---- delivery ----
+
+    def start(self) -> None:
+        """Deliver what other processes left, even if this one records nothing."""
+        if self.sends:
+            self.sender.wake()
+
+    def flush(
+        self,
+        timeout: float | None = None,
+        *,
+        stall: float | None = None,
+        keys: set[str] | None = None,
+        leave_to_others: bool = False,
+    ) -> bool:
+        """Wait until all that was recorded so far is delivered (or refused for good); say whether it is.
+
+        Args:
+            timeout: The longest wait, in seconds; `None`: the setting `flush_timeout`.
+            stall: Give up after so many seconds without an acknowledgement; `None`: never.
+            keys: Only these runs; `None`: all of this process.
+            leave_to_others: True: do not wait for runs that another living process delivers.
+        """
+        waiting = [
+            _Awaited(self, stream, leave_to_others=leave_to_others)
+            for stream in self.roster.streams()
+            if keys is None or stream.key in keys
+        ]
+        try:
+            return self._wait(waiting, self.settings.flush_timeout if timeout is None else timeout, stall)
+        finally:
+            for awaited in waiting:
+                awaited.close()
+
+    def _wait(self, waiting: list[_Awaited], timeout: float, stall: float | None) -> bool:
+        started = time.monotonic()
+
+        def over() -> bool:
+            waiting[:] = [awaited for awaited in waiting if not awaited.is_delivered()]
+            now = time.monotonic()
+            moved = max(self.sender.acknowledged_at, started)
+            return (
+                not waiting
+                or now - started >= timeout
+                or (stall is not None and now - moved >= stall)
+                or not any(awaited.is_hopeful() for awaited in waiting)
+            )
+
+        if over():
+            return not waiting
+        if self.sends:
+            self.sender.wake()
+            if not self.sender.is_running:
+                self.sender.work_until(over)
+                return not waiting
+        while not over():
+            left = timeout - (time.monotonic() - started)
+            with self.sender.progress:
+                self.sender.progress.wait(max(0.0, min(left, _GLANCE)))
+        return not waiting
+
+    def stats(self) -> Stats:
+        """Balance the books of what this process recorded."""
+        with self._lock:
+            dropped = dict(self._dropped)
+        return self.roster.stats(dropped)
+
+    def shutdown(self, timeout: float | None = None) -> bool:
+        """Flush, then end the sender's threads; recording goes on and starts them again. Say whether all is delivered."""
+        delivered = self.flush(timeout)
+        self._end(1.0)
+        return delivered
+
+    def _end(self, timeout: float) -> None:
+        streams = self.roster.streams()
+        old = self.roster
+        self.sender.stop(timeout)
+        old.close()
+        self._begin()
+        self.roster.recorded, self.roster.delivered, self.roster.rejected = old.recorded, old.delivered, old.rejected
+        for stream in streams:
+            if stream.attached:
+                self.roster.attach(stream)
+
+    # ---- the ends of processes ----
+
+    def exit(self) -> None:
+        """Deliver what can be delivered before the process ends, and say what is left."""
+        settings = self.settings
+        try:
+            delivered = self.flush(settings.flush_timeout, stall=settings.flush_stall, leave_to_others=True)
+            if delivered:
+                self.sender.stop(0.5)
+                self.roster.tidy()
+            else:
+                self._say_what_is_left()
+        except KeyboardInterrupt:
+            self._say_what_is_left()
+        except Exception as error:  # noqa: BLE001 - the program ends as it would without us
+            self.notices.say("error", "the last flush failed", why=repr(error))
+
+    def _say_what_is_left(self) -> None:
+        stats = self.stats()
+        held = sum(len(stream.journal.memory) for stream in self.roster.streams())
+        if held and self.directory is not None:
+            self.notices.say("error", "facts held in memory are lost with this process", facts=held)
+        if self.settings.api_key is None:
+            if self._offline_runs:
+                run = self._offline_runs[-1]
+                self.notices.say(
+                    "warning",
+                    f"offline, since TELNYX_API_KEY is not set: {len(self._offline_runs)} run(s) recorded, nothing sent; "
+                    f"see the last with `mission-tracer show {run}`, send all with `TELNYX_API_KEY=... mission-tracer sync`",
+                )
+        elif stats.pending and self.settings.sender == "thread":
+            self.notices.say(
+                "warning",
+                "not everything is delivered yet; it is kept, and sent by the next start or by `mission-tracer sync`",
+                facts=stats.pending,
+                dir=str(self.settings.dir),
+            )
+
+    def retire(self, successor: Recorder) -> None:
+        """Leave the runs that are under way to the next recorder."""
+        atexit.unregister(self.exit)
+        roster, sender = self.roster, self.sender
+        self.roster, self.sender, self.sends = successor.roster, successor.sender, successor.sends
+        sender.stop(1.0)
+        streams = roster.streams()
+        roster.close()
+        for stream in streams:
+            if successor.directory is not None and successor.directory.root == self.settings.dir:
+                successor.roster.attach(stream)
+                _at_exit(successor)
+
+    def forked(self) -> None:
+        """Begin again in a forked child: the parent delivers what it began, the child keeps appending."""
+        self._lock = threading.Lock()
+        self._dropped = {}
+        self._offline_runs = []
+        self.roster.abandon()
+        for stream in list(self._streams):
+            stream.rebegin()
+        self._begin()
+
+
+class _Awaited:
+    """One run that a flush waits for, up to what was recorded when the flush began."""
+
+    def __init__(self, recorder: Recorder, stream: Stream, *, leave_to_others: bool) -> None:
+        self._leave_to_others = leave_to_others
+        self._recorder = recorder
+        self._stream = stream
+        self._target = stream.journal.size() or self._size_on_disk()
+        self._follower: LogFollower | None = None
+
+    def _size_on_disk(self) -> int:
+        path = self._stream.journal.path
+        try:
+            return path.stat().st_size if path is not None else 0
+        except OSError:
+            return 0
+
+    def is_delivered(self) -> bool:
+        """Say whether the run's facts are delivered or refused for good."""
+        roster = self._recorder.roster
+        lane = roster.lane(self._stream.key)
+        if not self._stream.attached:
+            return True
+        if lane is not None:
+            return lane.state.cursor >= self._target and not lane.state.retries
+        if self._leave_to_others and self._stream.foreign:
+            return True
+        directory = self._recorder.directory
+        if directory is None:
+            return False
+        try:
+            self._follower = self._follower or LogFollower(directory.log(self._stream.key))
+            return self._follower.cursor() >= self._target
+        except OSError:
+            return directory.find(self._stream.key) is not None and not directory.journal(self._stream.key).exists()
+
+    def is_hopeful(self) -> bool:
+        """Say whether waiting may help: somebody sends, the key is accepted, the run is not parked."""
+        recorder = self._recorder
+        lane = recorder.roster.lane(self._stream.key)
+        if lane is not None and lane.state.parked:
+            return False
+        if recorder.settings.api_key is None:
+            return False
+        return not recorder.sender.locked_out
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._follower is not None:
+            self._follower.close()
+
+
+def about_this_process() -> dict[str, Any]:
+    """Say what a run's metadata tells of where it was recorded."""
+    return {
+        "version": VERSION,
+        "python": platform.python_version(),
+        "host": platform.node(),
+        "pid": os.getpid(),
+    }
+
+
+# ---- the one default recorder ----
+
+_default: Recorder | None = None
+_default_lock = threading.Lock()
+
+
+def default() -> Recorder:
+    """Return this process's recorder; made from the environment when nobody configured one."""
+    return _default if _default is not None else _make_default()
+
+
+def _make_default() -> Recorder:
+    global _default  # noqa: PLW0603 - the one piece of module state
+    with _default_lock:
+        if _default is None:
+            settings, problems = Settings.tolerate(environ=os.environ)
+            _default = Recorder(settings)
+            for problem in problems:
+                _default.notices.say("error", f"{problem}; the default is used")
+        return _default
+
+
+def configure(**given: Any) -> Recorder:
+    """Set settings for this process; what is not given comes from the environment, then the defaults.
+
+    The recorder before this one flushes nothing and loses nothing: its journals are delivered by the new one.
+
+    Raises:
+        ConfigurationError: A name or a value is wrong; the message names it and what is allowed.
+    """
+    settings = Settings.load(given, environ=os.environ)
+    Redaction.build(settings.redact)
+    return replace(Recorder(settings))
+
+
+def replace(recorder: Recorder) -> Recorder:
+    """Make a recorder the default one; end the one before."""
+    global _default  # noqa: PLW0603 - the one piece of module state
+    with _default_lock:
+        old, _default = _default, recorder
+    if old is not None and old is not recorder:
+        old.retire(recorder)
+    return recorder
+
+
+def _after_fork_in_child() -> None:
+    global _default_lock  # noqa: PLW0603 - another thread may have held it
+    _default_lock = threading.Lock()
+    if _default is not None:
+        _default.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _at_exit(recorder: Recorder) -> None:
+    """See to it that a recorder that recorded something is drained when its process ends."""
+    atexit.unregister(recorder.exit)  # a forked child inherits its parent's
+    atexit.register(recorder.exit)
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        # Such a child leaves by `os._exit`, past atexit; its own finalizers run, the early ones by priority.
+        util.Finalize(None, recorder.exit, exitpriority=10)

@@ -1,0 +1,574 @@
+"""Give the user a handle on the run and the step under way: `Run`, `Step` and `ToolCall`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from msgspec import UNSET
+
+from mission_tracer import _context, facts
+from mission_tracer._delivery_log import read_log
+from mission_tracer._guard import guarded
+from mission_tracer._lane_state import LaneState
+from mission_tracer._steps import Repeat, StepTable
+from mission_tracer._stream import Stream
+from mission_tracer.models import EventType
+from mission_tracer.recorder import Recorder
+
+PlanItem: TypeAlias = "str | tuple[str, str] | Mapping[str, Any]"
+"""A step to declare: its id, its id and description, or a mapping with `step_id` and, if wanted, `description`,
+`parent_step_id` and `metadata`."""
+
+_EVENT_TYPES = frozenset(str(kind) for kind in EventType)
+_SUMMARY = 500  # characters
+_GLANCE = 0.02  # seconds between two looks of a waiting coroutine
+
+
+class Run:
+    """Record what belongs to one run of a mission.
+
+    Made by `mission_run`, by `continue_run` and, for a run that records nothing, with no stream.
+
+    Args:
+        recorder: Takes the facts.
+        stream: This process's share of the run; `None`: nothing is recorded.
+        name: The mission's name.
+        parent: The run this one was opened in; `None`: none.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_agent_id",
+        "_error",
+        "_error_mark",
+        "_ids",
+        "_lock",
+        "_outcome",
+        "_payload",
+        "_steps",
+        "_summary",
+        "joined_step",
+        "name",
+        "parent",
+        "recorder",
+        "started",
+        "stream",
+    )
+
+    def __init__(self, recorder: Recorder, stream: Stream | None, *, name: str, parent: Run | None = None) -> None:
+        self.recorder = recorder
+        self.stream = stream
+        self.name = name
+        self.parent = parent
+        self.joined_step: str | None = None
+        self.started = time.perf_counter()
+        self._agent_id = recorder.settings.agent_id
+        self._steps = StepTable()
+        self._lock = threading.Lock()
+        self._ids: tuple[str | None, str | None] = (None, None)
+        self._outcome: str | None = None
+        self._summary: str | None = None
+        self._payload: Mapping[str, Any] | None = None
+        self._error: str | None = None
+        self._error_mark: object = None
+
+    # ---- identity ----
+
+    @property
+    def key(self) -> str:
+        """Our own id of the run, chosen before anything is sent; sorts by time. Empty when nothing is recorded."""
+        return self.stream.key if self.stream is not None else ""
+
+    @property
+    def mission_id(self) -> str | None:
+        """Telnyx's id of the mission, or `None` while it is not known."""
+        return self._bound()[0]
+
+    @property
+    def run_id(self) -> str | None:
+        """Telnyx's id of the run, or `None` while it is not known."""
+        return self._bound()[1]
+
+    def wait_bound(self, timeout: float | None = None) -> bool:
+        """Block until Telnyx's ids are known; say whether they are.
+
+        Args:
+            timeout: The longest wait, in seconds; `None`: as long as somebody may deliver the run.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        sender = self.recorder.sender
+        while self.run_id is None and self._may_be_bound():
+            left = _GLANCE if deadline is None else min(_GLANCE, deadline - time.monotonic())
+            if left <= 0:
+                break
+            with sender.progress:
+                sender.progress.wait(left)
+        return self.run_id is not None
+
+    async def await_bound(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - the twin of `wait_bound`
+        """Wait as `wait_bound` does, without blocking the event loop."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.run_id is None and self._may_be_bound():
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+            await asyncio.sleep(_GLANCE)
+        return self.run_id is not None
+
+    def _may_be_bound(self) -> bool:
+        recorder = self.recorder
+        lane = recorder.roster.lane(self.key)
+        parked = lane is not None and lane.state.parked is not None
+        return self.stream is not None and recorder.settings.api_key is not None and not parked
+
+    @guarded(otherwise=(None, None))
+    def _bound(self) -> tuple[str | None, str | None]:
+        if self._ids[1] is None and self.stream is not None:
+            recorder = self.recorder
+            lane = recorder.roster.lane(self.key)
+            state = lane.state if lane is not None else LaneState()
+            place = recorder.directory.find(self.key) if lane is None and recorder.directory is not None else None
+            if place is not None and place[1].exists():
+                read_log(place[1], state)
+            self._ids = (state.mission_id, state.run_id)
+        return self._ids
+
+    def trouble(self, error: Exception, where: str) -> None:
+        """Take an error of ours, as the recorder does."""
+        self.recorder.trouble(error, where)
+
+    # ---- recording ----
+
+    @guarded()
+    def log_event(
+        self,
+        summary: str,
+        *,
+        type: str = "custom",
+        payload: Mapping[str, Any] | None = None,
+        step: Step | str | None = None,
+        agent_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> None:
+        """Log an event of the run.
+
+        Args:
+            summary: One line that says what happened.
+            type: One of Telnyx's nine types (`EventType`); any other one is raised as an error when strict, and
+                otherwise recorded as `custom` with `event_type` in the payload.
+            payload: Details, any values; they are cut to the setting `max_payload_bytes` and redacted.
+            step: The step it belongs to, or its id; `None`: none.
+            agent_id: Who did it; `None`: the setting `agent_id`.
+            idempotency_key: The event takes effect once per key; `None`: a key of its own.
+
+        Raises:
+            ValueError: `type` is not known, and the setting `strict` is on.
+            TypeError: An argument has the wrong type, and the setting `strict` is on.
+        """
+        if self.stream is None:
+            return
+        if type not in _EVENT_TYPES:
+            if self.recorder.settings.strict:
+                raise ValueError(f"type must be one of {', '.join(sorted(_EVENT_TYPES))}, not {type!r}")
+            payload = {**(payload or {}), "event_type": str(type)}
+            type = "custom"
+        step_id = step.id if isinstance(step, Step) else step
+        capture = self.recorder.capture
+        self._write_event(
+            str(type),
+            capture.text(summary, max_chars=_SUMMARY),
+            capture.value(_as_payload(payload)) if payload else None,
+            step_id,
+            agent_id,
+            idempotency_key,
+        )
+
+    def _write_event(
+        self,
+        kind: str,
+        summary: str,
+        payload: dict[str, Any] | None,
+        step_id: str | None,
+        agent_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> None:
+        """Record an event whose values are captured already."""
+        stream = self.stream
+        if stream is not None:
+            self.recorder.record_event(
+                stream,
+                kind,
+                summary,
+                payload,
+                step_id or UNSET,
+                agent_id or self._agent_id or UNSET,
+                idempotency_key,
+            )
+
+    def _record(self, kind: Callable[..., facts.WrittenFact], **fields: Any) -> None:
+        if self.stream is not None:
+            self.recorder.record(self.stream, kind, **fields)
+
+    @guarded()
+    def plan(self, *steps: PlanItem) -> None:
+        """Declare steps that are not entered yet; those of one call are sent in one request.
+
+        Args:
+            steps: Each an id, a pair of id and description, or a mapping (see `PlanItem`); known ones are left alone.
+
+        Raises:
+            TypeError, ValueError: A step has no usable id, and the setting `strict` is on.
+        """
+        self.plan_read(plan_items(steps))
+
+    def plan_read(self, steps: list[facts.PlannedStep]) -> None:
+        """Declare steps that were read already."""
+        with self._lock:
+            fresh = [step for step in steps if self._steps.plan(step.step_id)]
+        if fresh:
+            self._record(facts.PlanDeclared, steps=fresh)
+
+    @guarded()
+    def add_agent(self, telnyx_agent_id: str) -> None:
+        """Link a Telnyx agent to the run."""
+        self._record(facts.AgentLinked, telnyx_agent_id=check_name(telnyx_agent_id, "telnyx_agent_id"))
+
+    @guarded()
+    def remove_agent(self, telnyx_agent_id: str) -> None:
+        """Take a Telnyx agent off the run."""
+        self._record(facts.AgentUnlinked, telnyx_agent_id=check_name(telnyx_agent_id, "telnyx_agent_id"))
+
+    @guarded()
+    def pause(self) -> None:
+        """Say that the run waits, for a person or another program; a paused run may outlive its process."""
+        self._record(facts.RunPaused)
+
+    @guarded()
+    def resume(self) -> None:
+        """Say that the run goes on."""
+        self._record(facts.RunResumed)
+
+    # ---- the end ----
+
+    @guarded()
+    def succeed(self, summary: str | None = None, payload: Mapping[str, Any] | None = None) -> None:
+        """Let the run end as succeeded when its block ends.
+
+        Args:
+            summary: What came of it, for a person; `None`: made from the result.
+            payload: What came of it, for a program; `None`: the result.
+        """
+        self._outcome, self._summary, self._payload, self._error = "succeeded", summary, payload, None
+
+    @guarded()
+    def fail(self, error: str | BaseException) -> None:
+        """Let the run end as failed when its block ends, for this reason."""
+        self._outcome, self._error = "failed", self._reason(error)
+
+    @guarded()
+    def cancel(self) -> None:
+        """Let the run end as cancelled when its block ends."""
+        self._outcome = "cancelled"
+
+    def _reason(self, error: str | BaseException) -> str:
+        capture = self.recorder.capture
+        return capture.error(error) if isinstance(error, BaseException) else capture.text(error, max_chars=2000)
+
+    @guarded()
+    def end(self, result: Any = None, error: BaseException | None = None) -> None:
+        """Close the run: with what its block returned, or with what it raised."""
+        if self.stream is None:
+            return
+        if error is not None and not (isinstance(error, SystemExit) and not error.code):
+            self._end_with(error)
+            return
+        status = self._outcome or "succeeded"
+        payload = self._payload if self._payload is not None else _as_payload(result)
+        capture = self.recorder.capture
+        summary = self._summary if self._summary is not None else capture.summary(payload if result is None else result)
+        self._close(
+            status,
+            capture.text(summary, max_chars=2000) if summary else self._took(),
+            capture.value(payload) if payload is not None and capture.mode == "full" else None,
+            self._error,
+        )
+
+    def _end_with(self, error: BaseException) -> None:
+        if is_cancellation(error):
+            status = self._outcome or "cancelled"
+        else:
+            status = "failed"
+            self.note_error(error, None)
+        self._close(status, self._summary, None, self._error or self._reason(error))
+
+    def _took(self) -> str:
+        return f"finished in {time.perf_counter() - self.started:.1f} s"
+
+    def _close(self, status: str, summary: str | None, payload: Any, error: str | None) -> None:
+        self._record(facts.RunClosed, status=status, summary=summary, payload=payload, error=error)
+        assert self.stream is not None
+        self.stream.journal.close()
+
+    def note_error(self, error: BaseException, step_id: str | None, **details: Any) -> None:
+        """Log an `error` event, unless this very error was logged where it came up."""
+        mark = _mark_of(error)
+        if self._error_mark == mark:
+            return
+        self._error_mark = mark
+        capture = self.recorder.capture
+        self._write_event("error", capture.error(error), {**details, "error": capture.exception(error)}, step_id)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until what this run recorded so far is delivered; say whether it is. Other runs are not waited for."""
+        return self.recorder.flush(timeout, keys={self.key})
+
+    # ---- steps ----
+
+    def enter_step(
+        self, name: str, description: str, parent: Step | None, *, repeat: Repeat | None, metadata: Mapping[str, Any]
+    ) -> Step:
+        """Begin a step under a name."""
+        with self._lock:
+            step_id, attempt = self._steps.enter(name, repeat)
+        step = Step(self, step_id, parent, attempt=attempt)
+        if metadata:
+            step.metadata(**metadata)
+        self._record(
+            facts.StepEntered,
+            step_id=step_id,
+            description=description,
+            parent_step_id=parent.id if parent is not None else self.joined_step,
+            attempt=attempt,
+            agent_id=self._agent_id,
+        )
+        return step
+
+    def leave_step(self, step_id: str, status: str, **fields: Any) -> None:
+        """End a step."""
+        with self._lock:
+            self._steps.left(step_id, status)
+        self._record(facts.StepLeft, step_id=step_id, status=status, agent_id=self._agent_id, **fields)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.key or 'not recorded'} of {self.name!r}>"
+
+
+class Step:
+    """Record what belongs to one step of a run's plan.
+
+    Args:
+        run: The step's run.
+        step_id: Its id as sent.
+        parent: The step it is a part of; `None`: none.
+        attempt: 1, or more when it failed before.
+    """
+
+    __slots__ = ("__weakref__", "_ended", "_metadata", "_started", "attempt", "id", "parent", "run")
+
+    def __init__(self, run: Run, step_id: str, parent: Step | None, *, attempt: int = 1) -> None:
+        self.run = run
+        self.id = step_id
+        self.parent = parent
+        self.attempt = attempt
+        self._metadata: dict[str, Any] | None = None
+        self._started = time.perf_counter()
+        self._ended = False
+
+    def log_event(
+        self,
+        summary: str,
+        *,
+        type: str = "custom",
+        payload: Mapping[str, Any] | None = None,
+        agent_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> None:
+        """Log an event of this step; as `Run.log_event`."""
+        self.run.log_event(
+            summary, type=type, payload=payload, step=self, agent_id=agent_id, idempotency_key=idempotency_key
+        )
+
+    def metadata(self, **values: Any) -> None:
+        """Note values that are sent with the step's next status; later ones of a name win."""
+        self._metadata = {**(self._metadata or {}), **values}
+
+    def complete(self) -> None:
+        """End the step as completed, before its block ends."""
+        self._leave("completed")
+
+    def fail(self, reason: str | BaseException) -> None:
+        """End the step as failed, before its block ends."""
+        self._leave("failed", reason)
+
+    def skip(self, reason: str | None = None) -> None:
+        """End the step as skipped, before its block ends."""
+        self._leave("skipped", reason)
+
+    @guarded()
+    def end(self, error: BaseException | None = None) -> None:
+        """End the step with its block: completed, or failed with what was raised."""
+        if error is None:
+            self._leave("completed")
+        else:
+            self._leave("failed", error)
+
+    def trouble(self, error: Exception, where: str) -> None:
+        """Take an error of ours, as the recorder does."""
+        self.run.recorder.trouble(error, where)
+
+    @guarded()
+    def _leave(self, status: str, reason: str | BaseException | None = None) -> None:
+        if self._ended or self.run.stream is None:
+            return
+        self._ended = True
+        capture = self.run.recorder.capture
+        self.run.leave_step(
+            self.id,
+            status,
+            duration_ms=round((time.perf_counter() - self._started) * 1000, 3),
+            reason=None if reason is None else self.run._reason(reason),  # noqa: SLF001 - one room
+            error=capture.exception(reason) if isinstance(reason, BaseException) else None,
+            metadata=capture.value(self._metadata) if self._metadata else {},
+        )
+
+    def __repr__(self) -> str:
+        return f"<Step {self.id!r} of {self.run!r}>"
+
+
+class ToolCall:
+    """Record one call of a tool: `tool_call`, then `tool_result` or `error`.
+
+    Args:
+        scope: The run or step it belongs to; `None`: nothing is recorded.
+        name: The tool's name.
+        arguments: What it is called with, captured already.
+    """
+
+    __slots__ = ("_id", "_name", "_result", "_run", "_started", "_step_id")
+
+    def __init__(self, scope: Run | Step | None, name: str, arguments: dict[str, Any]) -> None:
+        self._run = scope.run if isinstance(scope, Step) else scope
+        self._step_id = scope.id if isinstance(scope, Step) else None
+        self._name = name
+        self._id = ""
+        self._result: Any = None
+        self._started = time.perf_counter()
+        if self._run is not None:
+            self._begin(self._run, arguments)
+
+    def _begin(self, run: Run, arguments: dict[str, Any]) -> None:
+        self._id = facts.new_writer()
+        shown = run.recorder.capture.text(
+            ", ".join(f"{name}={value!r}" for name, value in arguments.items()), max_chars=200
+        )
+        payload = {"tool": self._name, "call_id": self._id, "arguments": arguments}
+        run._write_event("tool_call", f"{self._name}({shown})", payload, self._step_id)  # noqa: SLF001 - one room
+
+    def trouble(self, error: Exception, where: str) -> None:
+        """Take an error of ours, as the recorder does."""
+        if self._run is not None:
+            self._run.recorder.trouble(error, where)
+
+    def result(self, value: Any) -> None:
+        """Say what the tool gave, for a `with` block, which returns nothing by itself."""
+        self._result = value
+
+    @guarded()
+    def end(self, result: Any = None, error: BaseException | None = None) -> None:
+        """Log what came of the call."""
+        run = self._run
+        if run is None:
+            return
+        duration = round((time.perf_counter() - self._started) * 1000, 3)
+        about = {"tool": self._name, "call_id": self._id, "duration_ms": duration}
+        if error is not None:
+            run.note_error(error, self._step_id, **about)
+            return
+        capture = run.recorder.capture
+        value = self._result if result is None else result
+        if capture.mode == "full":
+            about["result"] = capture.value(value)
+        summary = capture.summary(value) if capture.mode == "full" else ""
+        said = capture.text(f"{self._name}: {summary}" if summary else f"{self._name} returned", max_chars=_SUMMARY)
+        run._write_event("tool_result", said, about, self._step_id)  # noqa: SLF001 - one room
+
+
+def current_run() -> Run | None:
+    """Return the run under way in this context; `None` outside of one."""
+    scope = _context.scope.get()
+    return scope.run if isinstance(scope, Step) else scope
+
+
+def current_step() -> Step | None:
+    """Return the innermost step under way in this context; `None` outside of one."""
+    scope = _context.scope.get()
+    return scope if isinstance(scope, Step) else None
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Say whether an exception means that the run was cancelled, not that it failed."""
+    return isinstance(error, (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit))
+
+
+def planned_step(item: PlanItem) -> facts.PlannedStep:
+    """Read one item of a plan.
+
+    Raises:
+        TypeError, ValueError: It has no usable id or description.
+    """
+    if isinstance(item, str):
+        return facts.PlannedStep(check_name(item, "a step of the plan"), item)
+    if isinstance(item, tuple):
+        step_id, description = item
+        return facts.PlannedStep(check_name(step_id, "a step of the plan"), str(description) or step_id)
+    if isinstance(item, Mapping) and "step_id" in item:
+        step_id = check_name(item["step_id"], "step_id")
+        return facts.PlannedStep(
+            step_id,
+            str(item.get("description") or step_id),
+            item.get("parent_step_id"),
+            dict(item["metadata"]) if item.get("metadata") else None,
+        )
+    raise TypeError(f"a step of the plan must be an id, (id, description) or a mapping with step_id, not {item!r:.200}")
+
+
+def check_name(value: object, what: str) -> str:
+    """Return a name as it is.
+
+    Raises:
+        TypeError, ValueError: It is no string, or cannot stand in a URL.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a string, not {type(value).__name__}")
+    if not value.strip() or value in {".", ".."}:
+        raise ValueError(f"{what} must be a name, not {value!r}")
+    return value
+
+
+def _as_payload(result: Any) -> Mapping[str, Any] | None:
+    if result is None or isinstance(result, Mapping):
+        return result
+    return {"result": result}
+
+
+def _mark_of(error: BaseException) -> tuple[object, ...]:
+    """Know an exception again without keeping it alive: its address, its type and where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else None
+    return (id(error), type(error).__name__, where)
+
+
+def plan_items(plan: Iterable[PlanItem]) -> list[facts.PlannedStep]:
+    """Read a plan.
+
+    Raises:
+        TypeError, ValueError: It is no list of steps, or a step of it has no usable id.
+    """
+    if isinstance(plan, (str, bytes, Mapping)):
+        raise TypeError(f"plan must be a list of steps, not {plan!r:.200}")
+    return [planned_step(item) for item in plan]
