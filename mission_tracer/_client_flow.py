@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from msgspec import UNSET
+
 from mission_tracer._backoff import delay
 from mission_tracer._endpoints import OPERATIONS, Operation, Request, build, parse
 from mission_tracer.errors import (
@@ -41,19 +43,11 @@ class Call(Generic[T]):
     repeatable: bool
 
 
-def call(
-    name: str,
-    *,
-    query: Mapping[str, object] | None = None,
-    body: Mapping[str, Any] | None = None,
-    json: object = None,
-    **path: str,
-) -> Call[Any]:
+def call(name: str, *, body: Mapping[str, Any] | None = None, json: object = None, **path: str) -> Call[Any]:
     """Make a call out of an operation's name and its arguments.
 
     Args:
         name: the operation's name without the leading `missions.`.
-        query: query parameters; None as a value: not sent.
         body: the fields of the declared body; None as a value: not sent.
         json: the body of an operation that declares none; None: no body.
         **path: the ids.
@@ -62,15 +56,11 @@ def call(
         ValueError: an argument cannot be sent.
     """
     operation = OPERATIONS[f"missions.{name}"]
-    given = {} if query is None else query
+    content: object = UNSET if json is None else json
     if body is not None:
-        fields = {field: value for field, value in body.items() if value is not None}
-        request = build(operation, path, given, fields)
-    elif json is not None:
-        request = build(operation, path, given, json)
-    else:
-        request = build(operation, path, given)
-    return Call(operation, request, operation.repeatable or bool(body and body.get("idempotency_key")))
+        content = {field: value for field, value in body.items() if value is not None}
+    repeatable = operation.repeatable or bool(body and body.get("idempotency_key"))
+    return Call(operation, build(operation, path, body=content), repeatable)
 
 
 class Answer(NamedTuple):
