@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from mission_tracer.errors import ConfigurationError
 from mission_tracer.server.behaviour import parse
 from mission_tracer.server.serving import DEFAULT_HOST, DEFAULT_PORT, serve
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             admin=given.admin,
             behaviour=parse(given.behaviour),
         )
-    except ValueError as error:  # ConfigurationError is one, and so is what `parse` says
+    except ConfigurationError as error:
         sys.stderr.write(f"{parser.prog}: {error}\n")
         return 2
     return 0

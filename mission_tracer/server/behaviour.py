@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 from msgspec import Meta
 
+from mission_tracer.errors import ConfigurationError
+
 Seconds = Annotated[float, Meta(ge=0, title="number of seconds")]
 Bytes = Annotated[int, Meta(gt=0, title="number of bytes")]
 
@@ -127,8 +129,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     attached_in_mission: Annotated[
         Literal["include", "omit"],
         Meta(
-            description="Whether getting one mission shows the `tools`, `knowledge_bases` and `mcp_servers` it has; a mission "
-            "without any looks the same either way."
+            description="Whether getting one mission shows the `tools`, `knowledge_bases` and `mcp_servers` it has; a "
+            "mission without any looks the same either way."
         ),
     ] = "include"
     mission_delete: Annotated[
@@ -165,18 +167,16 @@ def merge(behaviour: Behaviour, changes: dict[str, Any]) -> Behaviour:
         changes: values by switch name; numbers may be given as text.
 
     Raises:
-        ValueError: an unknown switch or value; the message names the allowed ones.
+        ConfigurationError: an unknown switch or value; the message names the allowed ones.
     """
     allowed = allowed_values()
     for name, value in changes.items():
         if name not in allowed:
-            msg = f"unknown switch {name!r}; there are {', '.join(allowed)}"
-            raise ValueError(msg)
+            raise ConfigurationError(f"unknown switch {name!r}; there are {', '.join(allowed)}")
         try:
             changed = msgspec.convert({name: value}, Behaviour, strict=False)
         except msgspec.ValidationError:
-            msg = f"{name} cannot be {value!r}; it is one of {', '.join(allowed[name])}"
-            raise ValueError(msg) from None
+            raise ConfigurationError(f"{name} cannot be {value!r}; it is one of {', '.join(allowed[name])}") from None
         behaviour = msgspec.structs.replace(behaviour, **{name: getattr(changed, name)})
     return behaviour
 
@@ -185,14 +185,13 @@ def parse(assignments: list[str]) -> Behaviour:
     """Return the behaviour that `name=value` texts ask for.
 
     Raises:
-        ValueError: a text without `=`, an unknown switch or value.
+        ConfigurationError: a text without `=`, an unknown switch or value.
     """
     changes = {}
     for text in assignments:
         name, equals, value = text.partition("=")
         if not equals:
-            msg = f"{text!r} is not name=value"
-            raise ValueError(msg)
+            raise ConfigurationError(f"{text!r} is not name=value")
         changes[name.strip()] = value.strip()
     return merge(Behaviour(), changes)
 

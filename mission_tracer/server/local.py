@@ -114,7 +114,7 @@ class Local:
             self._api.behaviour = merge(self._api.behaviour, changes)
         except InvalidError as invalid:
             return self._refuse(invalid)
-        except ValueError as error:
+        except ConfigurationError as error:
             return self._refuse(InvalidError(fault(["body"], str(error), "value_error")))
         return await self.read_behaviour(request)
 
