@@ -1,6 +1,8 @@
 """The names, arguments and types of the operations, and their table in the docs, without a server."""
 
 import inspect
+import subprocess
+import sys
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -58,3 +60,13 @@ def test_every_operation_is_documented() -> None:
         long = f"`{row.sdk.rpartition('.')[2]}`" if row.sdk != row.name else ""
         expected.append(f"| `{row.name}` | {long} | `{row.method} {row.path.removeprefix('/ai/missions') or '/'}` |")
     assert found == expected
+
+
+@pytest.mark.slow
+def test_users_see_exact_types() -> None:
+    """A strict type checker finds the types written in data/client_typing.py, and the mistakes marked there."""
+    pytest.importorskip("mypy")
+    file = Path(__file__).parent / "data" / "client_typing.py"
+    command = [sys.executable, "-m", "mypy", "--strict", "--warn-unused-ignores", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    assert done.returncode == 0, done.stdout

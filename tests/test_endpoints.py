@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 import contract
 import msgspec
@@ -59,7 +60,7 @@ def test_an_id_is_one_segment(id: str) -> None:
     found = re.fullmatch(r"/ai/missions/m/tools/([A-Za-z0-9_.~%-]+)", request.path)
     assert found
     assert found[1] not in {".", ".."}
-    assert contract.unquote(found[1]) == id
+    assert unquote(found[1]) == id
 
 
 @pytest.mark.parametrize("id", ["", ".", "..", "\ud800"])
@@ -154,14 +155,11 @@ def test_every_operation_reads_its_declared_answer(name: str) -> None:
     row = OPERATIONS[name]
     body = contract.sample(row.answer.__name__) if row.answer else {"any": 1}
     got = parse(row, row.status, {}, b"" if row.status == 204 else msgspec.json.encode(body), now=0)
+    expected: Any = msgspec.convert(body, row.answer) if row.answer else body
     if row.status == 204:
         assert got is None
-    elif row.query:
-        assert msgspec.to_builtins(got) == msgspec.to_builtins(msgspec.convert(body, row.answer))
-    elif row.answer:
-        assert msgspec.to_builtins(got) == msgspec.to_builtins(msgspec.convert(body, row.answer).data)
     else:
-        assert got == body
+        assert got == (expected.data if row.unwrap else expected)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])

@@ -31,7 +31,7 @@ DEFINED = {
 def word(kind: Any) -> str:
     """Say a field's type in the contract's words."""
     if isinstance(kind, msgspec.inspect.Metadata):
-        return str(kind.extra["enum"].__name__)
+        return str((kind.extra or {})["enum"].__name__)
     if isinstance(kind, msgspec.inspect.UnionType):
         return "|".join(word(part) for part in kind.types if not isinstance(part, msgspec.inspect.NoneType))
     if isinstance(kind, msgspec.inspect.ListType):
@@ -52,7 +52,7 @@ def test_the_schemas_are_the_contracts() -> None:
 @pytest.mark.parametrize("name", [name for name, rules in contract.SCHEMAS.items() if "enum" in rules])
 def test_enums_have_the_contracts_values(name: str) -> None:
     """An enum has the contract's values in the contract's order, and reads as its value."""
-    enum = DEFINED[name]
+    enum: Any = DEFINED[name]
     assert issubclass(enum, Enum)
     assert [member.value for member in enum] == contract.SCHEMAS[name]["enum"]
     for member in enum:
@@ -91,7 +91,7 @@ def test_values_are_frozen_and_keyword_only() -> None:
     with pytest.raises(AttributeError):
         value.name = "y"  # type: ignore[misc]
     with pytest.raises(TypeError):
-        CreateMissionRequest("x")  # type: ignore[misc]
+        CreateMissionRequest("x")  # type: ignore[call-arg]
 
 
 def test_requests_are_strict() -> None:
