@@ -34,8 +34,7 @@ def mistakes(client: MissionsClient) -> None:
 
 async def asynchronous(client: AsyncMissionsClient) -> None:
     runs = client.missions.runs
-    pending = client.missions.create(name="x")
-    assert_type(pending, Coroutine[Any, Any, MissionData])
+    pending: Coroutine[Any, Any, MissionData] = client.missions.create(name="x")
     assert_type(await pending, MissionData)
     client.missions.delete("m")  # type: ignore[unused-coroutine]
     assert_type(runs.list("m"), PendingPage[MissionRunData])
