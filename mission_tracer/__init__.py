@@ -9,7 +9,9 @@ from mission_tracer._books import Stats
 from mission_tracer._version import VERSION as __version__
 from mission_tracer.decorators import log_event, mission_run, plan_step, tool_call
 from mission_tracer.errors import ConfigurationError, MissionTracerError
+from mission_tracer.instrument import instrument, uninstrument
 from mission_tracer.models import EventType, ExecutionMode, RunStatus, StepStatus
+from mission_tracer.propagation import carry, continue_run, inject, join_from_environment
 from mission_tracer.recorder import configure, default
 from mission_tracer.runs import Run, Step, ToolCall, current_run, current_step
 from mission_tracer.settings import Settings
@@ -53,6 +55,8 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+join_from_environment()
+
 __all__ = [
     "AsyncMissionsClient",
     "ConfigurationError",
@@ -68,14 +72,19 @@ __all__ = [
     "StepStatus",
     "ToolCall",
     "__version__",
+    "carry",
     "configure",
+    "continue_run",
     "current_run",
     "current_step",
     "flush",
+    "inject",
+    "instrument",
     "log_event",
     "mission_run",
     "plan_step",
     "shutdown",
     "stats",
     "tool_call",
+    "uninstrument",
 ]

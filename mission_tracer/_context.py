@@ -27,8 +27,23 @@ scope: ContextVar[Any] = _Current.scope.context_var
 quiet: ContextVar[bool] = _Current.quiet.context_var
 """True while our own requests are made: no integration records them."""
 
-owner: ContextVar[str | None] = _Current.owner.context_var
-"""Which integration records the call under way; weaker ones leave it alone."""
+owner: ContextVar[int | None] = _Current.owner.context_var
+"""The rank of the integration that records the call under way; weaker ones leave it alone (`_ownership`)."""
+
+
+class _Process:
+    """Hold the scope of the whole process: that of a child which joined its parent's run."""
+
+    scope: Any = None
+
+
+process = _Process()
+
+
+def current() -> Any:
+    """Return the innermost open run or step: of this context, else of this process, else `None`."""
+    found = scope.get()
+    return process.scope if found is None else found
 
 
 @contextmanager

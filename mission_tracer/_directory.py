@@ -79,6 +79,7 @@ class Directory:
         for path in (self.journal(key), self.log(key)):
             with suppress(FileNotFoundError):
                 path.replace(self.delivered / path.name)
+        self.journal(key).with_suffix(".lock").unlink(missing_ok=True)
 
     def bring_back(self, key: str) -> bool:
         """Move a delivered run back because more is recorded; say whether there was one."""

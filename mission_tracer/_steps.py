@@ -37,12 +37,12 @@ class StepTable:
         reopen = ended and (repeat == "reopen" or (repeat is None and status == "failed"))
         if status == "in_progress" or (ended and not reopen):
             step_id = self._successor(name)
-        self.newest[name] = step_id
-        self.begun(step_id, self.attempts.get(step_id, 0) + 1)
+        self.entered(step_id, name, self.attempts.get(step_id, 0) + 1)
         return step_id, self.attempts[step_id]
 
-    def begun(self, step_id: str, attempt: int) -> None:
-        """Take in that a step is open."""
+    def entered(self, step_id: str, name: str, attempt: int) -> None:
+        """Take in that a step was entered under a name."""
+        self.newest[name] = step_id
         self.status[step_id] = "in_progress"
         self.attempts[step_id] = attempt
 

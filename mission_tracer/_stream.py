@@ -43,6 +43,7 @@ class Stream:
         "journal",
         "key",
         "pid",
+        "shared",
         "writer",
     )
 
@@ -59,6 +60,7 @@ class Stream:
         self.dirty = False
         self.attached = False
         self.foreign = False
+        self.shared = False
         self._make_writer = writer
         self._clock = clock
         self._begin()
@@ -84,6 +86,7 @@ class Stream:
 
     def rebegin(self) -> None:
         """Become the share of a forked child."""
+        self.shared = True
         self.journal.close()
         self.attached = self.dirty = self.foreign = False
         self._begin()

@@ -6,13 +6,14 @@ Each is a decorator, bare or with arguments, and a `with` and `async with` block
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 from mission_tracer import _context, facts, recorder
 from mission_tracer._callables import record_calls
 from mission_tracer._steps import Repeat
-from mission_tracer.runs import PlanItem, Run, Step, ToolCall, check_name, current_run, plan_items
+from mission_tracer.runs import PlanItem, Run, Step, ToolCall, check_name, open_run, plan_items
 
 F = TypeVar("F", bound=Callable[..., Any])
 H = TypeVar("H", Run, Step, ToolCall)
@@ -47,7 +48,7 @@ class _Entry(Generic[H]):
             self.handle.end(result, error)
 
 
-class _Block(Generic[H]):
+class _Block(ABC, Generic[H]):
     """Be a decorator and a block; a block may be entered again, also while it is open."""
 
     def __init__(self) -> None:
@@ -63,21 +64,24 @@ class _Block(Generic[H]):
         if not recording.enabled:
             return None
         try:
-            return self._begin_call(recording, function, args, kwargs, bound)
+            return self._begin_call(recording, function, args, kwargs, bound=bound)
         except Exception as error:  # noqa: BLE001 - our own errors stay ours
             recording.trouble(error, type(self).__name__)
             return None
 
+    @abstractmethod
     def _begin_call(
-        self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, bound: bool
+        self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
     ) -> _Entry[H] | None:
-        raise AssertionError("each kind of block says it")
+        """See `begin`."""
 
+    @abstractmethod
     def _begin_block(self, recording: recorder.Recorder) -> _Entry[H]:
-        raise AssertionError("each kind of block says it")
+        """Begin the scope of a `with` block."""
 
+    @abstractmethod
     def _silent(self, recording: recorder.Recorder) -> _Entry[H]:
-        raise AssertionError("each kind of block says it")
+        """Make a scope that records nothing."""
 
     def __enter__(self) -> H:
         recording = recorder.default()
@@ -140,7 +144,7 @@ class MissionRun(_Block[Run]):
         )
 
     def _begin_call(
-        self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, bound: bool
+        self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
     ) -> _Entry[Run]:
         given = recording.capture.arguments(function, args, kwargs, skip_first=bound)
         values = {**recording.capture.value(self._input), **given} if self._input else given
@@ -156,30 +160,10 @@ class MissionRun(_Block[Run]):
     def _open_run(
         self, recording: recorder.Recorder, name: str, values: dict[str, Any], about: str | None
     ) -> _Entry[Run]:
-        parent = current_run()
-        key = facts.new_key()
-        stream = recording.open_stream(key, create=True)
-        metadata = recording.capture.value(self._metadata) if self._metadata else {}
-        metadata["mission_tracer"] = {"key": key, **recorder.about_this_process()}
-        if parent is not None:
-            metadata["mission_tracer"]["parent_run"] = {"key": parent.key, "mission": parent.name}
         spec = self._spec(name)
         if spec.description is None and about:
             spec = self._spec(name, description=about)
-        run = Run(recording, stream, name=name, parent=parent)
-        recording.record(
-            stream,
-            facts.RunOpened,
-            key=key,
-            mission=spec,
-            base_url=recording.settings.base_url if recording.settings.api_key else None,
-            input=values or None,
-            metadata=metadata,
-        )
-        if self._plan:
-            run.plan_read(self._plan)
-        if parent is not None:
-            parent.log_event(f"Started run {key} of {name!r}", payload={"child_run": {"key": key, "mission": name}})
+        run = open_run(recording, spec, values=values, metadata=self._metadata, plan=self._plan)
         return _Entry(run, current=True)
 
 
@@ -203,9 +187,9 @@ class PlanStep(_Block[Step]):
         self._metadata = metadata or {}
 
     def _begin_call(
-        self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, bound: bool
+        self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
     ) -> _Entry[Step] | None:
-        scope = _context.scope.get()
+        scope = _context.current()
         if scope is None:
             _say_outside(recording, "plan_step")
             return None
@@ -213,7 +197,7 @@ class PlanStep(_Block[Step]):
         return self._enter_step(scope, name, self._description or _doc_of(function) or name)
 
     def _begin_block(self, recording: recorder.Recorder) -> _Entry[Step]:
-        scope = _context.scope.get()
+        scope = _context.current()
         if scope is None:
             _say_outside(recording, "plan_step")
             return self._silent(recording)
@@ -238,9 +222,9 @@ class ToolCalls(_Block[ToolCall]):
         self._arguments = arguments
 
     def _begin_call(
-        self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, bound: bool
+        self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
     ) -> _Entry[ToolCall] | None:
-        scope = _context.scope.get()
+        scope = _context.current()
         if scope is None:
             _say_outside(recording, "tool_call")
             return None
@@ -248,7 +232,7 @@ class ToolCalls(_Block[ToolCall]):
         return _Entry(ToolCall(scope, self._name or _name_of(function), arguments), current=False)
 
     def _begin_block(self, recording: recorder.Recorder) -> _Entry[ToolCall]:
-        scope = _context.scope.get()
+        scope = _context.current()
         if scope is None:
             _say_outside(recording, "tool_call")
         arguments = recording.capture.value(self._arguments) if self._arguments else {}
@@ -362,7 +346,7 @@ def log_event(
 
     The arguments are those of `Run.log_event`.
     """
-    scope = _context.scope.get()
+    scope = _context.current()
     if scope is not None:
         scope.log_event(summary, type=type, payload=payload, agent_id=agent_id, idempotency_key=idempotency_key)
 

@@ -105,6 +105,7 @@ class StepEntered(_Fact, frozen=True, tag="step_entered"):
     description: str
     parent_step_id: str | None = None
     attempt: int = 1
+    name: str | None = None  # what it was entered under, when that is not its id
     agent_id: str | None = None
 
 

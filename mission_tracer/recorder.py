@@ -63,6 +63,7 @@ class Recorder:
         self._make_stream: Callable[[str, Journal], Stream] = stream or Stream
         self._adopt = adopt
         self._anywhere = anywhere
+        self.runs: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._dropped: dict[str, int] = {}
@@ -361,6 +362,11 @@ class Recorder:
                 successor.roster.attach(stream)
                 _at_exit(successor)
 
+    def has_forked(self) -> None:
+        """Take in that a child exists: it may take part in every open run."""
+        for stream in list(self._streams):
+            stream.shared = True
+
     def forked(self) -> None:
         """Begin again in a forked child: the parent delivers what it began, the child keeps appending."""
         self._lock = threading.Lock()
@@ -369,6 +375,8 @@ class Recorder:
         self.roster.abandon()
         for stream in list(self._streams):
             stream.rebegin()
+        for run in list(self.runs.values()):
+            run.forked()
         self._begin()
 
 
@@ -486,8 +494,13 @@ def _after_fork_in_child() -> None:
         _default.forked()
 
 
+def _after_fork_in_parent() -> None:
+    if _default is not None:
+        _default.has_forked()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(after_in_child=_after_fork_in_child, after_in_parent=_after_fork_in_parent)
 
 
 def _at_exit(recorder: Recorder) -> None:

@@ -14,10 +14,11 @@ from mission_tracer import _context, facts
 from mission_tracer._delivery_log import read_log
 from mission_tracer._guard import guarded
 from mission_tracer._lane_state import LaneState
+from mission_tracer._shared_steps import SharedSteps
 from mission_tracer._steps import Repeat, StepTable
 from mission_tracer._stream import Stream
 from mission_tracer.models import EventType
-from mission_tracer.recorder import Recorder
+from mission_tracer.recorder import Recorder, about_this_process
 
 PlanItem: TypeAlias = "str | tuple[str, str] | Mapping[str, Any]"
 """A step to declare: its id, its id and description, or a mapping with `step_id` and, if wanted, `description`,
@@ -49,9 +50,11 @@ class Run:
         "_lock",
         "_outcome",
         "_payload",
+        "_sharing",
         "_steps",
         "_summary",
-        "joined_step",
+        "is_joined",
+        "joins",
         "name",
         "parent",
         "recorder",
@@ -64,10 +67,12 @@ class Run:
         self.stream = stream
         self.name = name
         self.parent = parent
-        self.joined_step: str | None = None
+        self.is_joined = False
+        self.joins = 0  # how many blocks of this process take part in a run opened elsewhere
         self.started = time.perf_counter()
         self._agent_id = recorder.settings.agent_id
         self._steps = StepTable()
+        self._sharing: SharedSteps | None = None
         self._lock = threading.Lock()
         self._ids: tuple[str | None, str | None] = (None, None)
         self._outcome: str | None = None
@@ -331,19 +336,30 @@ class Run:
         self, name: str, description: str, parent: Step | None, *, repeat: Repeat | None, metadata: Mapping[str, Any]
     ) -> Step:
         """Begin a step under a name."""
-        with self._lock:
-            step_id, attempt = self._steps.enter(name, repeat)
+
+        def record(step_id: str, attempt: int) -> None:
+            self._record(
+                facts.StepEntered,
+                step_id=step_id,
+                description=description,
+                parent_step_id=parent.id if parent is not None else None,
+                attempt=attempt,
+                name=name if name != step_id else None,
+                agent_id=self._agent_id,
+            )
+
+        stream = self.stream
+        if stream is not None and stream.shared and stream.journal.is_on_disk:
+            with self._lock:
+                self._sharing = self._sharing or SharedSteps(stream, self._steps)
+                step_id, attempt = self._sharing.enter(name, repeat, record)
+        else:
+            with self._lock:
+                step_id, attempt = self._steps.enter(name, repeat)
+            record(step_id, attempt)
         step = Step(self, step_id, parent, attempt=attempt)
         if metadata:
             step.metadata(**metadata)
-        self._record(
-            facts.StepEntered,
-            step_id=step_id,
-            description=description,
-            parent_step_id=parent.id if parent is not None else self.joined_step,
-            attempt=attempt,
-            agent_id=self._agent_id,
-        )
         return step
 
     def leave_step(self, step_id: str, status: str, **fields: Any) -> None:
@@ -351,6 +367,11 @@ class Run:
         with self._lock:
             self._steps.left(step_id, status)
         self._record(facts.StepLeft, step_id=step_id, status=status, agent_id=self._agent_id, **fields)
+
+    def forked(self) -> None:
+        """Begin again in a forked child, where another thread may have held the lock."""
+        self._lock = threading.Lock()
+        self._sharing = None
 
     def __repr__(self) -> str:
         return f"<Run {self.key or 'not recorded'} of {self.name!r}>"
@@ -376,6 +397,13 @@ class Step:
         self._metadata: dict[str, Any] | None = None
         self._started = time.perf_counter()
         self._ended = False
+
+    @classmethod
+    def elsewhere(cls, run: Run, step_id: str) -> Step:
+        """Return a handle on a step that another process entered and will leave."""
+        step = cls(run, step_id, None)
+        step._ended = True
+        return step
 
     def log_event(
         self,
@@ -496,15 +524,60 @@ class ToolCall:
         run._write_event("tool_result", said, about, self._step_id)  # noqa: SLF001 - one room
 
 
+def open_run(
+    recording: Recorder,
+    mission: facts.MissionSpec,
+    *,
+    values: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    plan: Iterable[facts.PlannedStep] = (),
+    detached: bool = False,
+) -> Run:
+    """Begin a run; whoever begins it also ends it (`Run.end`).
+
+    Args:
+        recording: Takes the facts.
+        mission: The mission it belongs to.
+        values: The run's input, captured already; `None`: none.
+        metadata: The run's metadata, any values.
+        plan: The steps known beforehand.
+        detached: True: the run under way in this context is not its parent.
+    """
+    parent = None if detached else current_run()
+    key = facts.new_key()
+    stream = recording.open_stream(key, create=True)
+    mark = {"key": key, **about_this_process()}
+    if parent is not None:
+        mark["parent_run"] = {"key": parent.key, "mission": parent.name}
+    run = Run(recording, stream, name=mission.name, parent=parent)
+    recording.runs[key] = run
+    recording.record(
+        stream,
+        facts.RunOpened,
+        key=key,
+        mission=mission,
+        base_url=recording.settings.base_url if recording.settings.api_key else None,
+        input=values or None,
+        metadata={**(recording.capture.value(metadata) if metadata else {}), "mission_tracer": mark},
+    )
+    steps = list(plan)
+    if steps:
+        run.plan_read(steps)
+    if parent is not None:
+        child = {"key": key, "mission": mission.name}
+        parent.log_event(f"Started run {key} of {mission.name!r}", payload={"child_run": child}, step=current_step())
+    return run
+
+
 def current_run() -> Run | None:
     """Return the run under way in this context; `None` outside of one."""
-    scope = _context.scope.get()
+    scope = _context.current()
     return scope.run if isinstance(scope, Step) else scope
 
 
 def current_step() -> Step | None:
     """Return the innermost step under way in this context; `None` outside of one."""
-    scope = _context.scope.get()
+    scope = _context.current()
     return scope if isinstance(scope, Step) else None
 
 

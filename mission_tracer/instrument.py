@@ -1,0 +1,93 @@
+"""Switch integrations on and off by name."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from mission_tracer import recorder
+from mission_tracer.errors import MissionTracerError
+
+_MODULES = {
+    "anthropic": "anthropic",
+    "celery": "celery",
+    "concurrent.futures": "threads",
+    "httpx": "http",
+    "httpx2": "http",
+    "langchain": "langchain",
+    "logging": "logging",
+    "openai": "openai",
+    "openai-agents": "openai_agents",
+    "otel": "otel",
+    "requests": "http",
+    "structlog": "structlog",
+    "subprocess": "subprocess",
+    "threading": "threads",
+}
+"""Integration name -> its file in `mission_tracer/integrations`."""
+
+
+class Integration(Protocol):
+    """What a file in `integrations` offers."""
+
+    def install(self, name: str, **options: Any) -> Callable[[], None]:
+        """Switch it on under one of its names; return what switches it off again and restores everything.
+
+        Raises:
+            IntegrationError: The library is missing, or too old.
+        """
+
+
+class IntegrationError(MissionTracerError, ImportError):
+    """A library that an integration needs is missing or too old; the message says what to install."""
+
+
+class _Installed:
+    """Hold what is switched on."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.undo: dict[str, Callable[[], None]] = {}
+
+
+_installed = _Installed()
+
+
+def names() -> list[str]:
+    """List the integrations there are."""
+    return sorted(_MODULES)
+
+
+def instrument(*which: str, **options: Any) -> None:
+    """Switch integrations on; one that is on already stays as it is.
+
+    Args:
+        which: Their names (`names()`).
+        options: Handed to each; each integration's page says which it takes.
+
+    Raises:
+        ValueError: There is no integration of a name.
+        IntegrationError: A library is missing or too old; the message says what to install.
+    """
+    for name in which:
+        if name not in _MODULES:
+            raise ValueError(f"there is no integration {name!r}: there are {', '.join(names())}")
+    if not recorder.default().enabled:
+        return
+    for name in which:
+        with _installed.lock:
+            if name in _installed.undo:
+                continue
+            module: Any = importlib.import_module(f"mission_tracer.integrations.{_MODULES[name]}")
+            _installed.undo[name] = module.install(name, **options)
+
+
+def uninstrument(*which: str) -> None:
+    """Switch integrations off and restore what they changed; none named: all."""
+    for name in which or tuple(_installed.undo):
+        with _installed.lock:
+            undo = _installed.undo.pop(name, None)
+        if undo is not None:
+            undo()
