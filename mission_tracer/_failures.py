@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
-from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mission_tracer._plain import type_name
 from mission_tracer._redact import is_control_flow
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
 
 __all__ = ["described", "words"]
 
@@ -63,10 +65,12 @@ def _described(error: BaseException, say: Say, most: int, seen: dict[int, BaseEx
         told[relation] = _described(behind, say, most // 2, seen)
     members = _members(error)
     if members:
-        shown: list[Any] = []
-        for member in members[:_MOST_MEMBERS]:
-            if id(member) not in seen and len(seen) < _MOST_FAILURES:
-                shown.append(_described(member, say, most // 2, seen))
+        # Describing one member fills `seen` before the next is looked at.
+        shown: list[Any] = [
+            _described(member, say, most // 2, seen)
+            for member in members[:_MOST_MEMBERS]
+            if id(member) not in seen and len(seen) < _MOST_FAILURES
+        ]
         told["exceptions"] = shown
         if len(members) > len(shown):
             shown.append(f"... {len(members) - len(shown)} more")

@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from msgspec.json import encode
+import msgspec
 
 __all__ = ["fit"]
+
+encode = msgspec.json.encode
 
 _MORE = "..."
 _TOLD = re.compile(r"(?:\.\.\. )?([0-9]{1,15}) more")
 _CUT = re.compile(r" \.\.\. ([0-9]{1,15}) characters cut \.\.\. ")
-# Bytes for a marker of either kind, and what every part has at the least before others are left out for it.
+# Bytes for a marker of either kind.
 _MARKER = 40
-_LEAST = 64
 _BRACKETS = 2
+# What a part may keep before others are left out for it, in bytes or as a part of the whole: of a list, the first
+# sixteen whole say more than all of them mangled; of a dict, the keys matter most.
+_LEAST = 64
+_LIST_PARTS = 16
+_DICT_PARTS = 64
 
 
 def fit(data: Any, max_bytes: int) -> Any:
@@ -70,7 +76,7 @@ def _shrunk_list(items: list[Any], room: int) -> list[Any]:
         items = items[:-1]
     room -= _BRACKETS + _MARKER
     sizes = [len(encode(item)) + 1 for item in items]
-    kept = _how_many(sizes, [0] * len(sizes), room)
+    kept = _how_many(sizes, [0] * len(sizes), room, max(_LEAST, room // _LIST_PARTS))
     share = _share(sizes[:kept], room)
     shown = [item if size <= share else _shrunk(item, share) for item, size in zip(items[:kept], sizes, strict=False)]
     if kept < len(items) or missing:
@@ -87,7 +93,7 @@ def _shrunk_dict(data: dict[str, Any], room: int) -> dict[str, Any]:
     room -= _BRACKETS + _MARKER
     sizes = [len(encode(item)) for _, item in pairs]
     keys = [len(encode(key)) + 2 for key, _ in pairs]
-    kept = _how_many(sizes, keys, room)
+    kept = _how_many(sizes, keys, room, max(_LEAST, room // _DICT_PARTS))
     share = _share(sizes[:kept], room - sum(keys[:kept]))
     shown = {
         key: item if size <= share else _shrunk(item, share)
@@ -98,10 +104,10 @@ def _shrunk_dict(data: dict[str, Any], room: int) -> dict[str, Any]:
     return shown
 
 
-def _how_many(sizes: list[int], extra: list[int], room: int) -> int:
-    """Count the first parts that fit if each larger one is cut to the least size."""
+def _how_many(sizes: list[int], extra: list[int], room: int, least: int) -> int:
+    """Count the first parts that fit if each one larger than the least is cut to that."""
     for kept, (size, more) in enumerate(zip(sizes, extra, strict=True)):
-        room -= min(size, _LEAST) + more
+        room -= min(size, least) + more
         if room < 0:
             return kept
     return len(sizes)

@@ -25,13 +25,18 @@ def frames(value: Any) -> Fields:
             [("type", kind), ("dtype", str(value.dtype)), ("length", len(value)), ("head", Fields([(name, values)]))]
         )
     columns = list(value.columns[:_COLUMNS])
-    first = value[columns].head(_ROWS)
-    rows = first.to_dicts() if hasattr(first, "to_dicts") else first.to_dict("records")
+    first = value.head(_ROWS)
+    rows = (
+        first.iloc[:, :_COLUMNS].itertuples(index=False, name=None)
+        if hasattr(first, "iloc")
+        else first.select(columns).rows()
+    )
+    names = [str(column) for column in columns]
     return Fields(
         [
             ("type", kind),
             ("shape", list(value.shape)),
-            ("columns", [str(column) for column in columns]),
-            ("head", rows),
+            ("columns", names),
+            ("head", [dict(zip(names, row, strict=True)) for row in rows]),
         ]
     )

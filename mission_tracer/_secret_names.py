@@ -23,7 +23,7 @@ _ENDINGS = (
     r"|token_?(?:value|string|hash|raw)|cookie_?(?:header|value|string|jar)"
 )
 
-# Words too short or too common to count when glued to others: they must stand alone at the end (`http_auth`, not `oauth`).
+# Words too short or too common to count when glued to others: they stand alone at the end (`http_auth`, not `oauth`).
 _WHOLE_ENDINGS = (
     r"auth(?:_headers?)?|bearer|cv[vc]|otp|pin_code|pwd|verification_code|o_?auth_?code"
     r"|(?:account|admin|auth|db|database|email|ftp|http|imap|ldap|login|my|mysql|pg|postgres|proxy|redis|root"
@@ -44,7 +44,7 @@ _HARMLESS = (
 )
 
 # A language model's tokens are not credentials.
-_MODEL_TOKEN = (
+_MODELS_UNIT = (
     r"(?:audio|begin|bos|budget|cached|cls|completion|cost|each|end|eos|every|first|image|input|last|mask|max"
     r"|min|num|output|pad|per|prompt|reasoning|sep|special|start|stop|text|total|unk)_token"
 )
@@ -53,7 +53,7 @@ _SECRET = re.compile(
     rf"(?:{_ENDINGS}|(?:^|_)(?:{_WHOLE_ENDINGS})|^pass)_?[0-9]{{0,4}}$"
     rf"|(?:^|_)(?:{_ANYWHERE})_(?!(?:[a-z0-9]{{1,32}}_){{0,4}}(?:{_HARMLESS})$)"
 )
-_EXCEPTION = re.compile(rf"(?:^|_){_MODEL_TOKEN}$")
+_EXCEPTION = re.compile(rf"(?:^|_){_MODELS_UNIT}$")
 
 # A name without any of these cannot match: most names are done after this look.
 _TELLING = re.compile(r"pass|secret|token|key|auth|cred|cook|sess|jwt|csrf|xsrf|pwd|bearer|otp|cv[vc]|code|signature")
