@@ -27,9 +27,22 @@ def _text(value: object) -> str:
 
 def _url(value: object) -> str:
     text = _text(value).rstrip("/")
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"\s", text):
+    try:
+        parts = urlsplit(text)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        parts, port_is_fine = urlsplit(""), False
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_fine or re.search(r"\s", text):
         raise ValueError(f"an http or https URL such as {DEFAULT_BASE_URL}")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError(f"a URL without user, query or fragment, such as {DEFAULT_BASE_URL}")
+    return text
+
+
+def _key(value: object) -> str:
+    text = _text(value)
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("an API key: printable ASCII without spaces")
     return text
 
 
@@ -105,7 +118,7 @@ class Settings:
     """Every setting with its value; build one with `load`."""
 
     api_key: str | None = _setting(
-        _text, None, "The Telnyx API key. Without it everything is recorded and nothing is sent.", shown="none: offline"
+        _key, None, "The Telnyx API key. Without it everything is recorded and nothing is sent.", shown="none: offline"
     )
     base_url: str = _setting(_url, DEFAULT_BASE_URL, "Where the Missions API is.")
     enabled: bool = _setting(_flag, True, "False: nothing is recorded, no file, no thread.")  # noqa: FBT003 - a row's default
@@ -200,7 +213,7 @@ class Settings:
                 try:
                     values[name] = row.metadata["parse"](raw)
                 except ValueError as error:
-                    secret = name == "api_key"
+                    secret = name in {"api_key", "base_url"}  # a URL may hold a password
                     problems.append(f"{place} must be {error}" + ("" if secret else f", not {raw!r:.200}"))
                 break
         return cls(**values), problems  # type: ignore[arg-type]  # each value was made by its own row
