@@ -6,9 +6,13 @@ Each is a decorator, bare or with arguments, and a `with` and `async with` block
 from __future__ import annotations
 
 import functools
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from types import MethodType
 from typing import Any, Generic, TypeVar, overload
+
+import msgspec
 
 from mission_tracer import _context, facts, recorder
 from mission_tracer._callables import record_calls
@@ -146,7 +150,7 @@ class MissionRun(_Block[Run]):
     def _begin_call(
         self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
     ) -> _Entry[Run]:
-        given = recording.capture.arguments(function, args, kwargs, skip_first=bound)
+        given = _arguments(recording, function, args, kwargs)
         values = {**recording.capture.value(self._input), **given} if self._input else given
         return self._open_run(recording, self._name or _name_of(function), values, _doc_of(function))
 
@@ -163,8 +167,19 @@ class MissionRun(_Block[Run]):
         spec = self._spec(name)
         if spec.description is None and about:
             spec = self._spec(name, description=about)
-        run = open_run(recording, spec, values=values, metadata=self._metadata, plan=self._plan)
+        run = open_run(recording, spec, values=values, metadata=self._metadata, plan=map(_describe, self._plan))
         return _Entry(run, current=True)
+
+
+_described: weakref.WeakValueDictionary[str, PlanStep] = weakref.WeakValueDictionary()
+"""The decorated steps by name: a plan that names one gives its description, which cannot be changed afterwards."""
+
+
+def _describe(step: facts.PlannedStep) -> facts.PlannedStep:
+    known = _described.get(step.step_id)
+    if known is None or known.about is None or step.description != step.step_id:
+        return step
+    return msgspec.structs.replace(step, description=known.about)
 
 
 class PlanStep(_Block[Step]):
@@ -182,9 +197,16 @@ class PlanStep(_Block[Step]):
         if repeat not in {None, "reopen", "new"}:
             raise ValueError(f"repeat must be 'reopen', 'new' or None, not {repeat!r}")
         self._name = None if name is None else check_name(name, "name")
-        self._description = description
+        self.about = description
         self._repeat = repeat
         self._metadata = metadata or {}
+
+    def __call__(self, function: F) -> F:
+        """Decorate a callable: each call is one step."""
+        target = getattr(function, "__func__", function)
+        self.about = self.about or _doc_of(target)
+        _described[self._name or _name_of(target)] = self
+        return super().__call__(function)
 
     def _begin_call(
         self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
@@ -194,7 +216,7 @@ class PlanStep(_Block[Step]):
             _say_outside(recording, "plan_step")
             return None
         name = self._name or _name_of(function)
-        return self._enter_step(scope, name, self._description or _doc_of(function) or name)
+        return self._enter_step(scope, name, self.about or name)
 
     def _begin_block(self, recording: recorder.Recorder) -> _Entry[Step]:
         scope = _context.current()
@@ -202,7 +224,7 @@ class PlanStep(_Block[Step]):
             _say_outside(recording, "plan_step")
             return self._silent(recording)
         name = self._name or "step"
-        return self._enter_step(scope, name, self._description or name)
+        return self._enter_step(scope, name, self.about or name)
 
     def _silent(self, recording: recorder.Recorder) -> _Entry[Step]:
         return _Entry(Step(Run(recording, None, name=""), self._name or "", None), current=False)
@@ -228,7 +250,7 @@ class ToolCalls(_Block[ToolCall]):
         if scope is None:
             _say_outside(recording, "tool_call")
             return None
-        arguments = recording.capture.arguments(function, args, kwargs, skip_first=bound)
+        arguments = _arguments(recording, function, args, kwargs)
         return _Entry(ToolCall(scope, self._name or _name_of(function), arguments), current=False)
 
     def _begin_block(self, recording: recorder.Recorder) -> _Entry[ToolCall]:
@@ -353,6 +375,13 @@ def log_event(
 
 def _say_outside(recording: recorder.Recorder, what: str) -> None:
     recording.notices.say("debug", f"{what} outside of a run records nothing", cause="outside", once=True)
+
+
+def _arguments(recording: recorder.Recorder, function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    """Capture a call's arguments by name, without the object or class of a method."""
+    if type(function) is MethodType:
+        return recording.capture.arguments(function.__func__, (None, *args), kwargs, skip_first=True)
+    return recording.capture.arguments(function, args, kwargs)
 
 
 def _name_of(function: Any) -> str:

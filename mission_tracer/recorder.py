@@ -487,6 +487,17 @@ def replace(recorder: Recorder) -> Recorder:
     return recorder
 
 
+def discard() -> None:
+    """Forget this process's recorder, delivered or not: the next use makes one from the environment (for tests)."""
+    global _default  # noqa: PLW0603 - the one piece of module state
+    with _default_lock:
+        old, _default = _default, None
+    if old is not None:
+        atexit.unregister(old.exit)
+        old.sender.stop(5.0)
+        old.roster.close()
+
+
 def _after_fork_in_child() -> None:
     global _default_lock  # noqa: PLW0603 - another thread may have held it
     _default_lock = threading.Lock()
