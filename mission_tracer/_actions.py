@@ -64,6 +64,25 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsent:
+    """The request had no effect; `after` is how long the server asks to wait, `locked_out` that the key is at fault."""
+
+    why: str
+    after: float | None = None
+    locked_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The request may have had its effect; `answered` says whether the server is done with it."""
+
+    why: str
+    after: float | None = None
+    status: int = 0
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settle:
     """Wait until what the named intent did can be seen."""
 

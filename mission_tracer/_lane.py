@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 import msgspec
 
 from mission_tracer import _records, facts
-from mission_tracer import _transport as http
 from mission_tracer._actions import (
     Answer,
     Call,
     Forget,
+    Lost,
     NotYet,
     Park,
     Recall,
@@ -26,6 +26,7 @@ from mission_tracer._actions import (
     Remember,
     Settle,
     Situation,
+    Unsent,
 )
 from mission_tracer._delivery import deliver, is_free
 from mission_tracer._delivery_log import DeliveryLog
@@ -34,7 +35,7 @@ from mission_tracer._endpoints import OPERATIONS
 from mission_tracer._journal import Line, Reader
 from mission_tracer._locks import LockFile
 
-Exchange: TypeAlias = Callable[[Call], "Answer | http.Unsent | http.Lost"]
+Exchange: TypeAlias = Callable[[Call], "Answer | Unsent | Lost"]
 
 _WINDOW = 256
 _WIDTH = 8
@@ -286,7 +287,7 @@ class Lane:
             if ticket and outcome.ok:
                 item.answers[ticket] = outcome
             return outcome
-        if isinstance(outcome, http.Unsent):
+        if isinstance(outcome, Unsent):
             if call.intent and not call.keyed:
                 self.log.note(_records.Unsent(call.intent))
             raise _Stop(Pause(outcome.why, asked=outcome.after, everywhere=True, locked_out=outcome.locked_out))

@@ -9,37 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import msgspec
 
-from mission_tracer._actions import Answer, Call
+from mission_tracer._actions import Answer, Call, Lost, Unsent
 from mission_tracer._endpoints import OPERATIONS, build, retry_after
 from mission_tracer.errors import explain, excerpt
 
 _CONNECT = 5.0
 _LOCKED_OUT = {401, 403}
-
-
-@dataclass(frozen=True, slots=True)
-class Unsent:
-    """The request had no effect; `after` is how long the server asks to wait, `locked_out` that the key is at fault."""
-
-    why: str
-    after: float | None = None
-    locked_out: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The request may have had its effect; `answered` says whether the server is done with it."""
-
-    why: str
-    after: float | None = None
-    status: int = 0
-    answered: bool = False
 
 
 class Transport:
