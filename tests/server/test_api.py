@@ -1,9 +1,9 @@
 """What holds for all operations: paths, prefixes, methods, keys."""
 
 import contract
-import httpx
 import pytest
 
+from mission_tracer.server import Store
 from mission_tracer.server.operations import HANDLERS, ROUTES
 
 from .driver import UUID, api, data, new_mission, new_run, refused
@@ -62,7 +62,7 @@ def test_a_wrong_method_is_405_and_names_the_right_ones():
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic dTpw", "token"])
 def test_without_a_bearer_token_nothing_is_answered(header):
-    """A request without a bearer token is answered 401, before anything else is looked at."""
+    """A request without a bearer token is answered 401, before its body is looked at."""
     with api() as client:
         client.headers.pop("authorization")
         headers = {} if header is None else {"authorization": header}
@@ -86,72 +86,49 @@ def test_of_a_repeated_parameter_the_last_counts():
         assert len(data(client.get("/ai/missions?page[size]=2&page[size]=1&colour=red"))) == 1
 
 
+def post_in_pieces(client, *messages):
+    """Send the messages of one POST of a mission; return what the application sent."""
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/ai/missions",
+        "query_string": b"",
+        "headers": [(b"authorization", b"Bearer x")],
+    }
+    waiting, sent = iter(messages), []
+
+    async def receive():
+        return next(waiting)
+
+    async def send(message):
+        sent.append(message)
+
+    with pytest.raises(StopIteration):
+        client._transport.app(scope, receive, send).send(None)
+    return sent
+
+
 def test_a_client_that_left_while_sending_changes_nothing():
     """A request whose body never ended is not carried out."""
     with api() as client:
-        app = client._transport.app
-        messages = iter([{"type": "http.request", "body": b'{"name"', "more_body": True}, {"type": "http.disconnect"}])
-        sent = []
-
-        async def receive():
-            return next(messages)
-
-        async def send(message):
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/ai/missions",
-            "query_string": b"",
-            "headers": [(b"authorization", b"Bearer x")],
-        }
-        with pytest.raises(StopIteration):
-            app(scope, receive, send).send(None)
-        assert sent == []
+        begun = {"type": "http.request", "body": b'{"name": "n"}', "more_body": True}
+        assert post_in_pieces(client, begun, {"type": "http.disconnect"}) == []
         assert data(client.get("/ai/missions")) == []
 
 
 def test_a_body_in_pieces_is_one_body():
     """A request body may come in any number of pieces."""
     with api() as client:
-        app = client._transport.app
         pieces = [b'{"na', b'me": ', b'"n"}']
-        messages = iter(
-            {"type": "http.request", "body": piece, "more_body": piece is not pieces[-1]} for piece in pieces
-        )
-        sent = []
-
-        async def receive():
-            return next(messages)
-
-        async def send(message):
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/ai/missions",
-            "query_string": b"",
-            "headers": [(b"authorization", b"Bearer x")],
-        }
-        with pytest.raises(StopIteration):
-            app(scope, receive, send).send(None)
-        assert sent[0]["status"] == 201
+        messages = [{"type": "http.request", "body": one, "more_body": one is not pieces[-1]} for one in pieces]
+        assert post_in_pieces(client, *messages)[0]["status"] == 201
         assert data(client.get("/ai/missions"))[0]["name"] == "n"
 
 
 def test_a_failure_of_the_server_is_500_in_the_usual_shape(caplog):
     """What the server cannot do is answered 500, and its log says why."""
-    with api() as client:
-        transport = client._transport
-        assert isinstance(transport, httpx.BaseTransport)
-    refused_words = refused(client_after_close(transport), 500)
-    assert "log" in refused_words
-    assert "closed" in caplog.text
-
-
-def client_after_close(transport):
-    """Ask a server whose database is closed."""
-    with httpx.Client(transport=transport, base_url="http://server") as client:
-        return client.get(f"/ai/missions/{UUID}", headers={"authorization": "Bearer x"})
+    store = Store()
+    with api(store=store) as client:
+        store.close()
+        assert "log" in refused(client.get(f"/ai/missions/{UUID}"), 500)
+    assert "closed database" in caplog.text

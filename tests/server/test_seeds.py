@@ -1,6 +1,8 @@
 """Seeds: rows with the ids given, in a store that is empty."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -124,4 +126,15 @@ def test_an_unreadable_seed_is_refused(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(ConfigurationError, match="no JSON"):
         create_app(store, seed=tmp_path / "bad.json")
+    store.close()
+
+
+def test_the_seed_in_the_documentation_loads():
+    """The example in `docs/server.md` is a seed that loads whole."""
+    page = (Path(__file__).parents[2] / "docs" / "server.md").read_text()
+    (block,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    store = Store()
+    create_app(store, seed=json.loads(block))
+    assert [run.status for run in store.runs("m1")] == ["running"]
+    assert len(store.steps("r1")) == len(store.events("r1")) == len(store.agents("r1")) == 1
     store.close()
