@@ -11,10 +11,13 @@ from mission_tracer.decorators import log_event, mission_run, plan_step, tool_ca
 from mission_tracer.errors import ConfigurationError, MissionTracerError
 from mission_tracer.instrument import instrument, uninstrument
 from mission_tracer.models import EventType, ExecutionMode, RunStatus, StepStatus
+from mission_tracer.opening import current_run, current_step
 from mission_tracer.propagation import carry, continue_run, inject, join_from_environment
 from mission_tracer.recorder import configure, default
-from mission_tracer.runs import Run, Step, ToolCall, current_run, current_step
+from mission_tracer.runs import Run
 from mission_tracer.settings import Settings
+from mission_tracer.steps import Step
+from mission_tracer.tools import ToolCall
 
 if TYPE_CHECKING:
     from mission_tracer.client import AsyncMissionsClient, MissionsClient

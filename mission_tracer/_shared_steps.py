@@ -13,7 +13,7 @@ import msgspec
 from mission_tracer import facts
 from mission_tracer._journal import Reader
 from mission_tracer._locks import LockFile
-from mission_tracer._steps import Repeat, StepTable
+from mission_tracer._step_table import Repeat, StepTable
 from mission_tracer._stream import Stream
 
 _PATIENCE = 0.05  # seconds; a holder that was stopped must not stop us

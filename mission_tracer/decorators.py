@@ -16,8 +16,12 @@ import msgspec
 
 from mission_tracer import _context, facts, recorder
 from mission_tracer._callables import record_calls
-from mission_tracer._steps import Repeat
-from mission_tracer.runs import PlanItem, Run, Step, ToolCall, check_name, open_run, plan_items
+from mission_tracer._step_table import Repeat
+from mission_tracer.opening import open_run
+from mission_tracer.plans import PlanItem, check_name, plan_items
+from mission_tracer.runs import Run
+from mission_tracer.steps import Step
+from mission_tracer.tools import ToolCall
 
 F = TypeVar("F", bound=Callable[..., Any])
 H = TypeVar("H", Run, Step, ToolCall)

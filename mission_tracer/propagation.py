@@ -15,7 +15,9 @@ from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 
 from mission_tracer import _context, facts, recorder
-from mission_tracer.runs import Run, Step, current_run, current_step
+from mission_tracer.opening import current_run, current_step
+from mission_tracer.runs import Run
+from mission_tracer.steps import Step
 
 HEADER = "mission-run"
 """The key in headers."""

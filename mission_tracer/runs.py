@@ -1,28 +1,27 @@
-"""Give the user a handle on the run and the step under way: `Run`, `Step` and `ToolCall`."""
+"""Give the user a handle on the run under way."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from msgspec import UNSET
 
-from mission_tracer import _context, facts
+from mission_tracer import facts
 from mission_tracer._delivery_log import read_log
+from mission_tracer._endings import as_payload, is_cancellation, mark_of
 from mission_tracer._guard import guarded
 from mission_tracer._lane_state import LaneState
 from mission_tracer._shared_steps import SharedSteps
-from mission_tracer._steps import Repeat, StepTable
+from mission_tracer._step_table import Repeat, StepTable
 from mission_tracer._stream import Stream
 from mission_tracer.models import EventType
-from mission_tracer.recorder import Recorder, about_this_process
-
-PlanItem: TypeAlias = "str | tuple[str, str] | Mapping[str, Any]"
-"""A step to declare: its id, its id and description, or a mapping with `step_id` and, if wanted, `description`,
-`parent_step_id` and `metadata`."""
+from mission_tracer.plans import PlanItem, check_name, plan_items
+from mission_tracer.recorder import Recorder
+from mission_tracer.steps import Step
 
 _EVENT_TYPES = frozenset(str(kind) for kind in EventType)
 _SUMMARY = 500  # characters
@@ -114,7 +113,7 @@ class Run:
                 sender.progress.wait(left)
         return self.run_id is not None
 
-    async def await_bound(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - the twin of `wait_bound`
+    async def await_bound(self, timeout: float | None = None) -> bool:
         """Wait as `wait_bound` does, without blocking the event loop."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while self.run_id is None and self._may_be_bound():
@@ -182,16 +181,16 @@ class Run:
             type = "custom"
         step_id = step.id if isinstance(step, Step) else step
         capture = self.recorder.capture
-        self._write_event(
+        self.write_event(
             str(type),
             capture.text(summary, max_chars=_SUMMARY),
-            capture.value(_as_payload(payload)) if payload else None,
+            capture.value(as_payload(payload)) if payload else None,
             step_id,
             agent_id,
             idempotency_key,
         )
 
-    def _write_event(
+    def write_event(
         self,
         kind: str,
         summary: str,
@@ -271,14 +270,15 @@ class Run:
     @guarded()
     def fail(self, error: str | BaseException) -> None:
         """Let the run end as failed when its block ends, for this reason."""
-        self._outcome, self._error = "failed", self._reason(error)
+        self._outcome, self._error = "failed", self.reason(error)
 
     @guarded()
     def cancel(self) -> None:
         """Let the run end as cancelled when its block ends."""
         self._outcome = "cancelled"
 
-    def _reason(self, error: str | BaseException) -> str:
+    def reason(self, error: str | BaseException) -> str:
+        """Say an error, or a reason given as text, in one line."""
         capture = self.recorder.capture
         return capture.error(error) if isinstance(error, BaseException) else capture.text(error, max_chars=2000)
 
@@ -291,7 +291,7 @@ class Run:
             self._end_with(error)
             return
         status = self._outcome or "succeeded"
-        payload = self._payload if self._payload is not None else _as_payload(result)
+        payload = self._payload if self._payload is not None else as_payload(result)
         capture = self.recorder.capture
         summary = self._summary if self._summary is not None else capture.summary(payload if result is None else result)
         self._close(
@@ -307,7 +307,7 @@ class Run:
         else:
             status = "failed"
             self.note_error(error, None)
-        self._close(status, self._summary, None, self._error or self._reason(error))
+        self._close(status, self._summary, None, self._error or self.reason(error))
 
     def _took(self) -> str:
         return f"finished in {time.perf_counter() - self.started:.1f} s"
@@ -319,12 +319,12 @@ class Run:
 
     def note_error(self, error: BaseException, step_id: str | None, **details: Any) -> None:
         """Log an `error` event, unless this very error was logged where it came up."""
-        mark = _mark_of(error)
+        mark = mark_of(error)
         if self._error_mark == mark:
             return
         self._error_mark = mark
         capture = self.recorder.capture
-        self._write_event("error", capture.error(error), {**details, "error": capture.exception(error)}, step_id)
+        self.write_event("error", capture.error(error), {**details, "error": capture.exception(error)}, step_id)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what this run recorded so far is delivered; say whether it is. Other runs are not waited for."""
@@ -375,273 +375,3 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.key or 'not recorded'} of {self.name!r}>"
-
-
-class Step:
-    """Record what belongs to one step of a run's plan.
-
-    Args:
-        run: The step's run.
-        step_id: Its id as sent.
-        parent: The step it is a part of; `None`: none.
-        attempt: 1, or more when it failed before.
-    """
-
-    __slots__ = ("__weakref__", "_ended", "_metadata", "_started", "attempt", "id", "parent", "run")
-
-    def __init__(self, run: Run, step_id: str, parent: Step | None, *, attempt: int = 1) -> None:
-        self.run = run
-        self.id = step_id
-        self.parent = parent
-        self.attempt = attempt
-        self._metadata: dict[str, Any] | None = None
-        self._started = time.perf_counter()
-        self._ended = False
-
-    @classmethod
-    def elsewhere(cls, run: Run, step_id: str) -> Step:
-        """Return a handle on a step that another process entered and will leave."""
-        step = cls(run, step_id, None)
-        step._ended = True
-        return step
-
-    def log_event(
-        self,
-        summary: str,
-        *,
-        type: str = "custom",
-        payload: Mapping[str, Any] | None = None,
-        agent_id: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> None:
-        """Log an event of this step; as `Run.log_event`."""
-        self.run.log_event(
-            summary, type=type, payload=payload, step=self, agent_id=agent_id, idempotency_key=idempotency_key
-        )
-
-    def metadata(self, **values: Any) -> None:
-        """Note values that are sent with the step's next status; later ones of a name win."""
-        self._metadata = {**(self._metadata or {}), **values}
-
-    def complete(self) -> None:
-        """End the step as completed, before its block ends."""
-        self._leave("completed")
-
-    def fail(self, reason: str | BaseException) -> None:
-        """End the step as failed, before its block ends."""
-        self._leave("failed", reason)
-
-    def skip(self, reason: str | None = None) -> None:
-        """End the step as skipped, before its block ends."""
-        self._leave("skipped", reason)
-
-    @guarded()
-    def end(self, error: BaseException | None = None) -> None:
-        """End the step with its block: completed, or failed with what was raised."""
-        if error is None:
-            self._leave("completed")
-        else:
-            self._leave("failed", error)
-
-    def trouble(self, error: Exception, where: str) -> None:
-        """Take an error of ours, as the recorder does."""
-        self.run.recorder.trouble(error, where)
-
-    @guarded()
-    def _leave(self, status: str, reason: str | BaseException | None = None) -> None:
-        if self._ended or self.run.stream is None:
-            return
-        self._ended = True
-        capture = self.run.recorder.capture
-        self.run.leave_step(
-            self.id,
-            status,
-            duration_ms=round((time.perf_counter() - self._started) * 1000, 3),
-            reason=None if reason is None else self.run._reason(reason),  # noqa: SLF001 - one room
-            error=capture.exception(reason) if isinstance(reason, BaseException) else None,
-            metadata=capture.value(self._metadata) if self._metadata else {},
-        )
-
-    def __repr__(self) -> str:
-        return f"<Step {self.id!r} of {self.run!r}>"
-
-
-class ToolCall:
-    """Record one call of a tool: `tool_call`, then `tool_result` or `error`.
-
-    Args:
-        scope: The run or step it belongs to; `None`: nothing is recorded.
-        name: The tool's name.
-        arguments: What it is called with, captured already.
-    """
-
-    __slots__ = ("_id", "_name", "_result", "_run", "_started", "_step_id")
-
-    def __init__(self, scope: Run | Step | None, name: str, arguments: dict[str, Any]) -> None:
-        self._run = scope.run if isinstance(scope, Step) else scope
-        self._step_id = scope.id if isinstance(scope, Step) else None
-        self._name = name
-        self._id = ""
-        self._result: Any = None
-        self._started = time.perf_counter()
-        if self._run is not None:
-            self._begin(self._run, arguments)
-
-    def _begin(self, run: Run, arguments: dict[str, Any]) -> None:
-        self._id = facts.new_writer()
-        shown = run.recorder.capture.text(
-            ", ".join(f"{name}={value!r}" for name, value in arguments.items()), max_chars=200
-        )
-        payload = {"tool": self._name, "call_id": self._id, "arguments": arguments}
-        run._write_event("tool_call", f"{self._name}({shown})", payload, self._step_id)  # noqa: SLF001 - one room
-
-    def trouble(self, error: Exception, where: str) -> None:
-        """Take an error of ours, as the recorder does."""
-        if self._run is not None:
-            self._run.recorder.trouble(error, where)
-
-    def result(self, value: Any) -> None:
-        """Say what the tool gave, for a `with` block, which returns nothing by itself."""
-        self._result = value
-
-    @guarded()
-    def end(self, result: Any = None, error: BaseException | None = None) -> None:
-        """Log what came of the call."""
-        run = self._run
-        if run is None:
-            return
-        duration = round((time.perf_counter() - self._started) * 1000, 3)
-        about = {"tool": self._name, "call_id": self._id, "duration_ms": duration}
-        if error is not None:
-            run.note_error(error, self._step_id, **about)
-            return
-        capture = run.recorder.capture
-        value = self._result if result is None else result
-        if capture.mode == "full":
-            about["result"] = capture.value(value)
-        summary = capture.summary(value) if capture.mode == "full" else ""
-        said = capture.text(f"{self._name}: {summary}" if summary else f"{self._name} returned", max_chars=_SUMMARY)
-        run._write_event("tool_result", said, about, self._step_id)  # noqa: SLF001 - one room
-
-
-def open_run(
-    recording: Recorder,
-    mission: facts.MissionSpec,
-    *,
-    values: Mapping[str, Any] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    plan: Iterable[facts.PlannedStep] = (),
-    detached: bool = False,
-) -> Run:
-    """Begin a run; whoever begins it also ends it (`Run.end`).
-
-    Args:
-        recording: Takes the facts.
-        mission: The mission it belongs to.
-        values: The run's input, captured already; `None`: none.
-        metadata: The run's metadata, any values.
-        plan: The steps known beforehand.
-        detached: True: the run under way in this context is not its parent.
-    """
-    parent = None if detached else current_run()
-    key = facts.new_key()
-    stream = recording.open_stream(key, create=True)
-    mark = {"key": key, **about_this_process()}
-    if parent is not None:
-        mark["parent_run"] = {"key": parent.key, "mission": parent.name}
-    run = Run(recording, stream, name=mission.name, parent=parent)
-    recording.runs[key] = run
-    recording.record(
-        stream,
-        facts.RunOpened,
-        key=key,
-        mission=mission,
-        base_url=recording.settings.base_url if recording.settings.api_key else None,
-        input=values or None,
-        metadata={**(recording.capture.value(metadata) if metadata else {}), "mission_tracer": mark},
-    )
-    steps = list(plan)
-    if steps:
-        run.plan_read(steps)
-    if parent is not None:
-        child = {"key": key, "mission": mission.name}
-        parent.log_event(f"Started run {key} of {mission.name!r}", payload={"child_run": child}, step=current_step())
-    return run
-
-
-def current_run() -> Run | None:
-    """Return the run under way in this context; `None` outside of one."""
-    scope = _context.current()
-    return scope.run if isinstance(scope, Step) else scope
-
-
-def current_step() -> Step | None:
-    """Return the innermost step under way in this context; `None` outside of one."""
-    scope = _context.current()
-    return scope if isinstance(scope, Step) else None
-
-
-def is_cancellation(error: BaseException) -> bool:
-    """Say whether an exception means that the run was cancelled, not that it failed."""
-    return isinstance(error, (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit))
-
-
-def planned_step(item: PlanItem) -> facts.PlannedStep:
-    """Read one item of a plan.
-
-    Raises:
-        TypeError, ValueError: It has no usable id or description.
-    """
-    if isinstance(item, str):
-        return facts.PlannedStep(check_name(item, "a step of the plan"), item)
-    if isinstance(item, tuple):
-        step_id, description = item
-        return facts.PlannedStep(check_name(step_id, "a step of the plan"), str(description) or step_id)
-    if isinstance(item, Mapping) and "step_id" in item:
-        step_id = check_name(item["step_id"], "step_id")
-        return facts.PlannedStep(
-            step_id,
-            str(item.get("description") or step_id),
-            item.get("parent_step_id"),
-            dict(item["metadata"]) if item.get("metadata") else None,
-        )
-    raise TypeError(f"a step of the plan must be an id, (id, description) or a mapping with step_id, not {item!r:.200}")
-
-
-def check_name(value: object, what: str) -> str:
-    """Return a name as it is.
-
-    Raises:
-        TypeError, ValueError: It is no string, or cannot stand in a URL.
-    """
-    if not isinstance(value, str):
-        raise TypeError(f"{what} must be a string, not {type(value).__name__}")
-    if not value.strip() or value in {".", ".."}:
-        raise ValueError(f"{what} must be a name, not {value!r}")
-    return value
-
-
-def _as_payload(result: Any) -> Mapping[str, Any] | None:
-    if result is None or isinstance(result, Mapping):
-        return result
-    return {"result": result}
-
-
-def _mark_of(error: BaseException) -> tuple[object, ...]:
-    """Know an exception again without keeping it alive: its address, its type and where it was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else None
-    return (id(error), type(error).__name__, where)
-
-
-def plan_items(plan: Iterable[PlanItem]) -> list[facts.PlannedStep]:
-    """Read a plan.
-
-    Raises:
-        TypeError, ValueError: It is no list of steps, or a step of it has no usable id.
-    """
-    if isinstance(plan, (str, bytes, Mapping)):
-        raise TypeError(f"plan must be a list of steps, not {plan!r:.200}")
-    return [planned_step(item) for item in plan]

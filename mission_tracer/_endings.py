@@ -1,0 +1,28 @@
+"""Read how a block ended: with a result, by being cancelled, or with an error that was seen before. Pure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Say whether an exception means that the run was cancelled, not that it failed."""
+    return isinstance(error, (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit))
+
+
+def as_payload(result: Any) -> Mapping[str, Any] | None:
+    """Make a result an object, as the API wants it."""
+    if result is None or isinstance(result, Mapping):
+        return result
+    return {"result": result}
+
+
+def mark_of(error: BaseException) -> tuple[object, ...]:
+    """Know an exception again without keeping it alive: its address, its type and where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else None
+    return (id(error), type(error).__name__, where)

@@ -1,0 +1,68 @@
+"""Begin a run, and say which run and step are under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mission_tracer import _context, facts
+from mission_tracer.recorder import Recorder, about_this_process
+from mission_tracer.runs import Run
+from mission_tracer.steps import Step
+
+
+def current_run() -> Run | None:
+    """Return the run under way in this context; `None` outside of one."""
+    scope = _context.current()
+    return scope.run if isinstance(scope, Step) else scope
+
+
+def current_step() -> Step | None:
+    """Return the innermost step under way in this context; `None` outside of one."""
+    scope = _context.current()
+    return scope if isinstance(scope, Step) else None
+
+
+def open_run(
+    recording: Recorder,
+    mission: facts.MissionSpec,
+    *,
+    values: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    plan: Iterable[facts.PlannedStep] = (),
+    detached: bool = False,
+) -> Run:
+    """Begin a run; whoever begins it also ends it (`Run.end`).
+
+    Args:
+        recording: Takes the facts.
+        mission: The mission it belongs to.
+        values: The run's input, captured already; `None`: none.
+        metadata: The run's metadata, any values.
+        plan: The steps known beforehand.
+        detached: True: the run under way in this context is not its parent.
+    """
+    parent = None if detached else current_run()
+    key = facts.new_key()
+    stream = recording.open_stream(key, create=True)
+    mark = {"key": key, **about_this_process()}
+    if parent is not None:
+        mark["parent_run"] = {"key": parent.key, "mission": parent.name}
+    run = Run(recording, stream, name=mission.name, parent=parent)
+    recording.runs[key] = run
+    recording.record(
+        stream,
+        facts.RunOpened,
+        key=key,
+        mission=mission,
+        base_url=recording.settings.base_url if recording.settings.api_key else None,
+        input=values or None,
+        metadata={**(recording.capture.value(metadata) if metadata else {}), "mission_tracer": mark},
+    )
+    steps = list(plan)
+    if steps:
+        run.plan_read(steps)
+    if parent is not None:
+        child = {"key": key, "mission": mission.name}
+        parent.log_event(f"Started run {key} of {mission.name!r}", payload={"child_run": child}, step=current_step())
+    return run

@@ -1,0 +1,101 @@
+"""Give the user a handle on the step under way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mission_tracer._guard import guarded
+
+if TYPE_CHECKING:
+    from mission_tracer.runs import Run
+
+
+class Step:
+    """Record what belongs to one step of a run's plan.
+
+    Args:
+        run: The step's run.
+        step_id: Its id as sent.
+        parent: The step it is a part of; `None`: none.
+        attempt: 1, or more when it failed before.
+    """
+
+    __slots__ = ("__weakref__", "_ended", "_metadata", "_started", "attempt", "id", "parent", "run")
+
+    def __init__(self, run: Run, step_id: str, parent: Step | None, *, attempt: int = 1) -> None:
+        self.run = run
+        self.id = step_id
+        self.parent = parent
+        self.attempt = attempt
+        self._metadata: dict[str, Any] | None = None
+        self._started = time.perf_counter()
+        self._ended = False
+
+    @classmethod
+    def elsewhere(cls, run: Run, step_id: str) -> Step:
+        """Return a handle on a step that another process entered and will leave."""
+        step = cls(run, step_id, None)
+        step._ended = True
+        return step
+
+    def log_event(
+        self,
+        summary: str,
+        *,
+        type: str = "custom",
+        payload: Mapping[str, Any] | None = None,
+        agent_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> None:
+        """Log an event of this step; as `Run.log_event`."""
+        self.run.log_event(
+            summary, type=type, payload=payload, step=self, agent_id=agent_id, idempotency_key=idempotency_key
+        )
+
+    def metadata(self, **values: Any) -> None:
+        """Note values that are sent with the step's next status; later ones of a name win."""
+        self._metadata = {**(self._metadata or {}), **values}
+
+    def complete(self) -> None:
+        """End the step as completed, before its block ends."""
+        self._leave("completed")
+
+    def fail(self, reason: str | BaseException) -> None:
+        """End the step as failed, before its block ends."""
+        self._leave("failed", reason)
+
+    def skip(self, reason: str | None = None) -> None:
+        """End the step as skipped, before its block ends."""
+        self._leave("skipped", reason)
+
+    @guarded()
+    def end(self, error: BaseException | None = None) -> None:
+        """End the step with its block: completed, or failed with what was raised."""
+        if error is None:
+            self._leave("completed")
+        else:
+            self._leave("failed", error)
+
+    def trouble(self, error: Exception, where: str) -> None:
+        """Take an error of ours, as the recorder does."""
+        self.run.recorder.trouble(error, where)
+
+    @guarded()
+    def _leave(self, status: str, reason: str | BaseException | None = None) -> None:
+        if self._ended or self.run.stream is None:
+            return
+        self._ended = True
+        capture = self.run.recorder.capture
+        self.run.leave_step(
+            self.id,
+            status,
+            duration_ms=round((time.perf_counter() - self._started) * 1000, 3),
+            reason=None if reason is None else self.run.reason(reason),
+            error=capture.exception(reason) if isinstance(reason, BaseException) else None,
+            metadata=capture.value(self._metadata) if self._metadata else {},
+        )
+
+    def __repr__(self) -> str:
+        return f"<Step {self.id!r} of {self.run!r}>"

@@ -1,0 +1,169 @@
+"""The shape of the package: imports go down, nothing circles, files stay small, and what is exported is meant."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mission_tracer as mt
+
+PACKAGE = Path(mt.__file__).parent
+MODULES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+LAYERS: list[set[str]] = [
+    {"_version", "errors", "models", "settings", "_backoff"},
+    {"_context", "_locks", "_guard", "_step_table", "_ownership", "_notices", "_endings"},
+    {"facts", "_redact", "_capture"},
+    {"_endpoints", "_records", "_lane_state", "_actions"},
+    {"_deliver_event", "_deliver_step", "_deliver_run", "_delivery"},
+    {"client", "_transport", "_journal", "_directory", "_delivery_log", "_books", "_stream"},
+    {"_lane", "_sender", "_roster", "dead"},
+    {"recorder"},
+    {"plans", "steps", "tools", "_shared_steps", "runs", "_callables"},
+    {"opening", "decorators", "propagation"},
+    {"instrument", "integrations", "testing", "pytest_plugin"},
+    {"__init__", "server", "cli", "demo", "__main__"},
+]
+"""From the ground up; a module may import its own layer and those before it. A name stands for all that begin with it."""
+
+# The optional or slow parts, reached when they are first needed: who may import them inside a function.
+LAZY = {
+    ("mission_tracer.recorder", "mission_tracer._transport"),
+}
+
+
+def layer_of(module: str) -> int:
+    name = module.removeprefix("mission_tracer").removeprefix(".") or "__init__"
+    top = name.split(".")[0]
+    found = [n for n, layer in enumerate(LAYERS) if top in layer]
+    if (
+        not found
+    ):  # a part of a file that became several: `_client_flow` belongs to `client`, `_secret_names` to `_redact`
+        found = [n for n, layer in enumerate(LAYERS) if any(top.startswith(f"_{m.lstrip('_')}_") for m in layer)]
+    if not found:
+        found = [n for n, layer in enumerate(LAYERS) if FAMILIES.get(top) in layer]
+    assert found, f"{module} is in no layer: add it to LAYERS"
+    return found[0]
+
+
+# Files that one file became when it outgrew 400 lines.
+FAMILIES = {
+    "_secret_names": "_redact",
+    "_secret_shapes": "_redact",
+    "_secret_values": "_redact",
+    "_arguments": "_capture",
+    "_failures": "_capture",
+    "_fit": "_capture",
+    "_portraits": "_capture",
+    "_walk": "_capture",
+}
+
+
+def imports(path: Path) -> list[tuple[str, bool]]:
+    """List the modules of ours that a file imports, and whether inside a function."""
+    tree = ast.parse(path.read_text())
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for node in ast.walk(function)
+    }
+    typing_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test).endswith("TYPE_CHECKING")
+        for node in ast.walk(block)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            found += [(alias.name, id(node) in inside) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                found.append((full if full in MODULES else node.module, id(node) in inside))
+    return [(name, where) for name, where in found if name.split(".")[0] == "mission_tracer"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_only_go_down(module: str) -> None:
+    """A module imports only from its own layer and from those below."""
+    for name, _ in imports(MODULES[module]):
+        assert layer_of(name) <= layer_of(module), f"{module} imports {name}, which is above it"
+
+
+def test_no_circles() -> None:
+    """No module reaches itself by following imports."""
+    graph = {module: {name for name, _ in imports(path) if name in MODULES} for module, path in MODULES.items()}
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join((*trail, module))
+        if module not in done:
+            for name in sorted(graph[module] - {module}):
+                visit(name, (*trail, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_import_of_ourselves_inside_a_function(module: str) -> None:
+    """Nothing of ours is imported inside a function, but the slow and optional parts that are named here."""
+    for name, inside in imports(MODULES[module]):
+        allowed = (
+            not inside or (module, name) in LAZY or module.startswith(("mission_tracer.cli", "mission_tracer.__main__"))
+        )
+        assert allowed, f"{module} imports {name} inside a function"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_files_stay_small(module: str) -> None:
+    """A file is one subject, in at most 400 lines."""
+    assert len(MODULES[module].read_text().splitlines()) <= 400
+
+
+def test_exports_are_meant() -> None:
+    """What the package exports is listed, in order, and exists; nothing else is public by accident."""
+    assert mt.__all__ == sorted(mt.__all__, key=lambda name: (name.lower() != name, name))
+    for name in mt.__all__:
+        assert getattr(mt, name) is not None
+    modules = {name.split(".")[1] for name in MODULES if name.count(".") == 1}
+    public = {name for name in vars(mt) if not name.startswith("_")} - modules
+    assert public - set(mt.__all__) <= {
+        "annotations",
+        "importlib",
+        "Any",
+        "TYPE_CHECKING",
+        "default",
+        "join_from_environment",
+    }
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    """Importing the package imports no HTTP client, no logging library, no server, no framework."""
+    heavy = (
+        "httpx",
+        "structlog",
+        "starlette",
+        "uvicorn",
+        "click",
+        "rich",
+        "langchain_core",
+        "openai",
+        "opentelemetry",
+        "pytest",
+    )
+    code = f"import sys, mission_tracer; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
