@@ -27,6 +27,7 @@ Portrayer = Callable[[Any, int], Any]
 _MRO = type.__dict__["__mro__"].__get__
 _NAME: Callable[[type], str] = type.__dict__["__qualname__"].__get__
 _MODULE = type.__dict__["__module__"].__get__
+_MEMBERS = type.__dict__["__dict__"].__get__
 _TEXT_BYTES = 16_384
 _BINARY_BYTES = 8
 _SHOWN_ITEMS = 16
@@ -71,7 +72,7 @@ def _chosen(kind: type) -> Portrayer:
 
 
 def _has(mro: tuple[type, ...], name: str) -> bool:
-    return any(name in base.__dict__ for base in mro)
+    return any(name in _MEMBERS(base) for base in mro)
 
 
 def _key(kind: type) -> str:
@@ -95,7 +96,7 @@ def _by_interface(kind: type, mro: tuple[type, ...]) -> Portrayer | None:
 
 
 def _by_repr(mro: tuple[type, ...]) -> Portrayer:
-    owner = next(base for base in mro if "__repr__" in base.__dict__)
+    owner = next(base for base in mro if "__repr__" in _MEMBERS(base))
     return _attributes if owner is object else _spoken
 
 
@@ -325,6 +326,10 @@ _BY_NAME: dict[str, Portrayer] = {
     "coroutine": _named,
     "async_generator": _named,
     "functools.partial": _partial,
+    "weakproxy": _spoken,
+    "weakcallableproxy": _spoken,
+    "weakref.ProxyType": _spoken,
+    "weakref.CallableProxyType": _spoken,
     "_io._IOBase": _spoken,
     "unittest.mock.NonCallableMock": _spoken,
     "datetime.date": _isoformat,

@@ -64,7 +64,7 @@ def _hung(hinge: str, shapes: tuple[tuple[str, int, str, str], ...]) -> str:
 
 
 _CANDIDATE = re.compile(
-    r":|=|>|%3D"
+    r":|=|>|%3D|,(?<=[\"'],)(?= ?b?[\"'])"
     # A dash: a private key in PEM, an option of a command line, or a shape of the table.
     r"|-(?:(?P<private_key>----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----)"
     r"|(?<!\S-)-(?P<option>[A-Za-z][A-Za-z0-9_-]{1,64})[ \t]"
@@ -74,7 +74,7 @@ _CANDIDATE = re.compile(
     # Telnyx: KEY, 32 hexadecimal digits, an underscore and 22 more; older ones KEY and 55 characters.
     r"|K(?:(?<![A-Za-z0-9]K)EY"
     r"(?P<telnyx_key>(?![_-])(?=[A-Za-z_-]{0,24}[0-9])[0-9A-Za-z_-]{20,}|[0-9A-Za-z_-]{50,})"
-    rf"|(?<={_FREE}SK)(?P<twilio_key>[0-9a-f]{{32}}(?![0-9a-f])))"
+    rf"|(?<={_FREE}SK)(?P<twilio_key>[0-9a-f]{{32,}}))"
     # Amazon: the key's id, with the secret where it follows at once.
     r"|A(?<![A-Za-z0-9]A)(?:(?P<aws_key>(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}"
     r"(?:[\s,:;=|\"'/]{1,4}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+]))?)"

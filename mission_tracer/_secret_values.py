@@ -15,6 +15,11 @@ _NAME_BACKWARDS = re.compile(r"([ \t]{0,4}[\]\"'`\\]{0,6})([A-Za-z0-9_.\-]{1,64}
 _NAME_WINDOW = 100
 _QUOTES = frozenset("\"'`")
 _MAY_END_A_NAME = frozenset(" \t]_-\\") | _QUOTES
+_LABEL = re.compile(
+    r"(?:name|key)[\"']?\s{0,2}[:=]\s{0,2}[\"']?([\w.\-]{1,64})[\"']?,?\s{0,2}[\"']?value[\"']?\s{0,2}\Z", re.IGNORECASE
+)
+_CLOSING = frozenset(")]")
+_ESCAPED_BLANKS = frozenset("nrt")
 # `API key: ...`: the last word alone tells nothing, the two together do.
 _SECOND_WORDS = frozenset({"key", "keys", "id", "code"})
 
@@ -26,7 +31,7 @@ _END = re.compile(
 )
 _LINE_END = re.compile(r"[\r\n]|\\[rn]")
 # Headers whose value may hold blanks: bare, it goes on to the end of the line.
-_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "cookies", "set-cookie"})
+_HEADERS = ("authorization", "cookie", "cookies")
 _SCHEME = re.compile(r"(?i:bearer|basic|token|digest|apikey|negotiate|bot)[ \t]+")
 _BRACKET = re.compile(r"[\[\](){}]")
 _OPENING = frozenset("([{")
@@ -62,20 +67,50 @@ def assigned(text: str, at: int, after: int, is_secret: Callable[[str, bool], bo
     if text.startswith("://", at):
         return _user_info(text, at + 3)
     last = text[at - 1] if at else ""
-    if not (last.isalnum() or last in _MAY_END_A_NAME):
-        return None
-    found = _NAME_BACKWARDS.match(text[at - 1 : at - _NAME_WINDOW if at >= _NAME_WINDOW else None : -1])
-    if found is None:
+    if not (last.isalnum() or last in _MAY_END_A_NAME) or (found := _name_before(text, at)) is None:
         return None
     name, ahead = found[2][::-1], found[3]
     if text[at] == ">":
         # Only `<password>...` is an assignment; `a -> b` and `a > b` are not.
         tag = ahead == "<" and not found[1] and is_secret(name, False)  # noqa: FBT003 - a predicate of two
         return _unless_innocent(text, after, _found_or_end(text, "</", after)) if tag else None
+    if text[at] == ",":
+        return _paired(text, after, name, found.string[found.end(3) :], is_secret)
+    if not is_secret(name, text[at] != ":" and ahead in {"?", "&", ";"}):
+        name = _other_name(text, at, name, found)
+        if not is_secret(name, False):  # noqa: FBT003 - a predicate of two
+            return None
+    return _unless_innocent(text, *_value(text, after, name, ahead))
+
+
+def _name_before(text: str, at: int) -> re.Match[str] | None:
+    return _NAME_BACKWARDS.match(text[at - 1 : at - _NAME_WINDOW if at >= _NAME_WINDOW else None : -1])
+
+
+def _other_name(text: str, at: int, name: str, found: re.Match[str]) -> str:
+    """Find the name that tells more than the word before the separator."""
+    ahead = found[3]
     if ahead == " " and name.lower() in _SECOND_WORDS:
-        name = f"{found[4][::-1]} {name}"
-    in_url = text[at] != ":" and ahead in {"?", "&", ";"}
-    return _unless_innocent(text, *_value(text, after, name, ahead)) if is_secret(name, in_url) else None
+        return f"{found[4][::-1]} {name}"
+    if ahead == "\\" and name[0] in _ESCAPED_BLANKS:
+        # `\\nauth: ...` in the repr of several lines: the letter belongs to the backslash.
+        return name[1:]
+    if name.lower() == "value":
+        # As in `{"name": "Authorization", "value": ...}`.
+        label = _LABEL.search(text, max(0, at - _NAME_WINDOW), at)
+        return name if label is None else label[1]
+    return name
+
+
+def _paired(text: str, after: int, name: str, ahead: str, is_secret: Callable[[str, bool], bool]) -> Span | None:
+    """Find the second of a written pair, `('cookie', '...')`, or what follows a written option, `'--token', '...'`."""
+    if not (name.startswith("--") or ahead.lstrip("bBuU")[:1] in {"(", "["}):
+        return None
+    if not is_secret(name, False):  # noqa: FBT003 - a predicate of two
+        return None
+    start, end = _value(text, after, name, "")
+    closed = text[start - 1 : start] in _QUOTES and (name.startswith("--") or text[end + 1 : end + 2] in _CLOSING)
+    return _unless_innocent(text, start, end) if closed else None
 
 
 def _found_or_end(text: str, what: str, at: int) -> int:
@@ -118,7 +153,7 @@ def _value(text: str, at: int, name: str, ahead: str) -> tuple[int, int]:
         return start + len(quote), _closing(text, start + len(quote), quote)
     if first in _OPENING:
         return start, _balanced(text, start, start)
-    if name.lower() in _HEADERS:
+    if name.lower().endswith(_HEADERS):
         return start, _header_end(text, start, ahead)
     scheme = _SCHEME.match(text, start)
     found = _END.search(text, start if scheme is None else scheme.end())

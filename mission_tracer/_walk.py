@@ -40,9 +40,9 @@ _NODES_PER_SIBLING = 4
 _BYTES_PER_CHARACTER = 6
 _BYTES_OF_NODE = 32
 
-_LEAVES = frozenset({str, int, float, bool, type(None)})
-_PORTRAITS = frozenset({Fields, Items, Line})
-_PLAIN = _LEAVES | {dict, list, tuple}
+_LEAVES = (str, int, float, bool, type(None))
+_PLAIN = (*_LEAVES, dict, list, tuple)
+_PORTRAITS = (Fields, Items, Line)
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _NAME_AND_VALUE = ("name", "key")
 
@@ -56,6 +56,11 @@ def clean(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-8", "replace").decode()
     return text
+
+
+def _is_one(kind: type, kinds: tuple[type, ...]) -> bool:
+    """Compare types by identity: a foreign metaclass may define hashing and equality."""
+    return any([kind is one for one in kinds])  # noqa: C419 - half as long as with a generator
 
 
 def _exactly(text: Any) -> str:
@@ -198,7 +203,7 @@ class Walk:
             kind = type(item)
             if hidden and item is not None and kind is not bool and not (kind is str and not item):
                 shown[name] = REDACTED
-            elif kind in _LEAVES and not self._asks:
+            elif not self._asks and (kind is str or kind is int or kind is float or kind is bool or item is None):
                 shown[name] = self.value(item)
             else:
                 shown[name] = self._child(item, name, left, depth)
@@ -232,7 +237,7 @@ class Walk:
             if kind is str and item[:1] == "-":
                 # ["--password", "hunter2"]: a command line's option hides the argument after it.
                 option = len(item) <= _REMEMBERED_KEY and self._redaction.is_secret_key(item.lstrip("-"))
-            leaf = kind in _LEAVES and not self._asks
+            leaf = not self._asks and (kind is str or kind is int or kind is float or kind is bool or item is None)
             shown.append(self.value(item) if leaf else self._child(item, place, left, depth))
         if total > len(values):
             shown.append(f"{MORE} {total - len(values)} more")
@@ -267,7 +272,7 @@ class Walk:
         kind = type(key)
         if issubclass(kind, str):
             return self._names(_exactly(key))
-        if kind in _LEAVES:
+        if _is_one(kind, _LEAVES):
             return str(_number(key)), False
         asks, self._asks = self._asks, False
         shown = self.value(key, depth) if kind is tuple else self._other(key, kind, MAX_DEPTH)
@@ -276,7 +281,7 @@ class Walk:
 
     def _other(self, value: Any, kind: type, depth: int) -> Any:
         """Make an object plain by its portrait; parts of a portrait are portraits already."""
-        portrait = value if kind in _PORTRAITS else self._portrait(value, kind)
+        portrait = value if _is_one(kind, _PORTRAITS) else self._portrait(value, kind)
         made = type(portrait)
         if made is Line:
             text = portrait.text
@@ -290,7 +295,7 @@ class Walk:
     def _plain(self, value: Any, depth: int) -> Any:
         """Go on with a value that must be plain now; what is not is named only."""
         kind = type(value)
-        if kind in _PLAIN:
+        if _is_one(kind, _PLAIN):
             asks, self._asks = self._asks, False
             try:
                 return self.value(value, depth)
