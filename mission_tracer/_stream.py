@@ -36,6 +36,7 @@ class Stream:
         "_clock",
         "_make_writer",
         "_next",
+        "_next_call",
         "_probes",
         "attached",
         "dirty",
@@ -69,6 +70,7 @@ class Stream:
         self.pid = os.getpid()
         self.writer = self._make_writer()
         self._next = itertools.count(1).__next__  # one step of C: threads and signal handlers share it without a lock
+        self._next_call = itertools.count(1).__next__
         self._probes = 0
 
     def stamp(self) -> tuple[str, int, dt.datetime]:
@@ -77,6 +79,10 @@ class Stream:
             self.rebegin()
         number = self._next()
         return f"{self.writer}.{number}", number, self._clock()
+
+    def name_call(self) -> str:
+        """Return an id for one call of a tool, unique in the run."""
+        return f"{self.writer}.c{self._next_call()}"
 
     def take_recorded(self) -> int:
         """Return how many facts were stamped since the last call."""

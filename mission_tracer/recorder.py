@@ -154,7 +154,7 @@ class Recorder:
             TypeError, ValueError, msgspec.EncodeError: The fact has no JSON form.
         """
         fact_id, _, at = stream.stamp()
-        self._put(stream, kind(id=fact_id, at=at, **fields))
+        self.put(stream, kind(id=fact_id, at=at, **fields))
         return fact_id
 
     def record_event(
@@ -182,9 +182,14 @@ class Recorder:
             {**payload, "mission_tracer": mark} if payload else {"mission_tracer": mark},
             idempotency_key or f"{stream.key}.{fact_id}",
         )
-        self._put(stream, EventWritten(id=fact_id, at=at, body=body))
+        self.put(stream, EventWritten(id=fact_id, at=at, body=body))
 
-    def _put(self, stream: Stream, fact: facts.WrittenFact) -> None:
+    def put(self, stream: Stream, fact: facts.WrittenFact) -> None:
+        """Keep a stamped fact, and let the sender know.
+
+        Raises:
+            TypeError, ValueError, msgspec.EncodeError: The fact has no JSON form.
+        """
         try:
             stream.journal.append(encode(fact))
         except JournalFullError:

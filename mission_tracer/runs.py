@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from mission_tracer._lane_state import LaneState
 from mission_tracer._shared_steps import SharedSteps
 from mission_tracer._step_table import Repeat, StepTable
 from mission_tracer._stream import Stream
+from mission_tracer.facts import StepEntered, StepLeft
 from mission_tracer.models import EventType
 from mission_tracer.plans import PlanItem, check_name, plan_items
 from mission_tracer.recorder import Recorder
@@ -50,7 +52,7 @@ class Run:
         "_outcome",
         "_payload",
         "_sharing",
-        "_steps",
+        "_table",
         "_summary",
         "is_joined",
         "joins",
@@ -70,7 +72,7 @@ class Run:
         self.joins = 0  # how many blocks of this process take part in a run opened elsewhere
         self.started = time.perf_counter()
         self._agent_id = recorder.settings.agent_id
-        self._steps = StepTable()
+        self._table = StepTable()
         self._sharing: SharedSteps | None = None
         self._lock = threading.Lock()
         self._ids: tuple[str | None, str | None] = (None, None)
@@ -231,7 +233,7 @@ class Run:
     def plan_read(self, steps: list[facts.PlannedStep]) -> None:
         """Declare steps that were read already."""
         with self._lock:
-            fresh = [step for step in steps if self._steps.plan(step.step_id)]
+            fresh = [step for step in steps if self._table.plan(step.step_id)]
         if fresh:
             self._record(facts.PlanDeclared, steps=fresh)
 
@@ -336,37 +338,73 @@ class Run:
         self, name: str, description: str, parent: Step | None, *, repeat: Repeat | None, metadata: Mapping[str, Any]
     ) -> Step:
         """Begin a step under a name."""
-
-        def record(step_id: str, attempt: int) -> None:
-            self._record(
-                facts.StepEntered,
-                step_id=step_id,
-                description=description,
-                parent_step_id=parent.id if parent is not None else None,
-                attempt=attempt,
-                name=name if name != step_id else None,
-                agent_id=self._agent_id,
-            )
-
         stream = self.stream
         if stream is not None and stream.shared and stream.journal.is_on_disk:
-            with self._lock:
-                self._sharing = self._sharing or SharedSteps(stream, self._steps)
-                step_id, attempt = self._sharing.enter(name, repeat, record)
+            step_id, attempt = self._enter_shared(stream, name, description, parent, repeat)
         else:
             with self._lock:
-                step_id, attempt = self._steps.enter(name, repeat)
-            record(step_id, attempt)
+                step_id, attempt = self._table.enter(name, repeat)
+            self._record_entry(name, description, parent, step_id, attempt)
         step = Step(self, step_id, parent, attempt=attempt)
         if metadata:
             step.metadata(**metadata)
         return step
 
-    def leave_step(self, step_id: str, status: str, **fields: Any) -> None:
+    def _enter_shared(
+        self, stream: Stream, name: str, description: str, parent: Step | None, repeat: Repeat | None
+    ) -> tuple[str, int]:
+        record = functools.partial(self._record_entry, name, description, parent)
+        with self._lock:
+            self._sharing = self._sharing or SharedSteps(stream, self._table)
+            return self._sharing.enter(name, repeat, record)
+
+    def _record_entry(self, name: str, description: str, parent: Step | None, step_id: str, attempt: int) -> None:
+        stream = self.stream
+        if stream is not None:
+            fact_id, _, at = stream.stamp()
+            self.recorder.put(
+                stream,
+                StepEntered(
+                    id=fact_id,
+                    at=at,
+                    step_id=step_id,
+                    description=description,
+                    parent_step_id=parent.id if parent is not None else None,
+                    attempt=attempt,
+                    name=name if name != step_id else None,
+                    agent_id=self._agent_id,
+                ),
+            )
+
+    def leave_step(
+        self,
+        step_id: str,
+        status: str,
+        duration_ms: float,
+        reason: str | None,
+        error: dict[str, Any] | None,
+        metadata: dict[str, Any],
+    ) -> None:
         """End a step."""
         with self._lock:
-            self._steps.left(step_id, status)
-        self._record(facts.StepLeft, step_id=step_id, status=status, agent_id=self._agent_id, **fields)
+            self._table.left(step_id, status)
+        stream = self.stream
+        if stream is not None:
+            fact_id, _, at = stream.stamp()
+            self.recorder.put(
+                stream,
+                StepLeft(
+                    id=fact_id,
+                    at=at,
+                    step_id=step_id,
+                    status=status,
+                    duration_ms=duration_ms,
+                    reason=reason,
+                    error=error,
+                    metadata=metadata,
+                    agent_id=self._agent_id,
+                ),
+            )
 
     def forked(self) -> None:
         """Begin again in a forked child, where another thread may have held the lock."""

@@ -58,22 +58,28 @@ class Step:
         """Note values that are sent with the step's next status; later ones of a name win."""
         self._metadata = {**(self._metadata or {}), **values}
 
+    @guarded()
     def complete(self) -> None:
         """End the step as completed, before its block ends."""
         self._leave("completed")
 
+    @guarded()
     def fail(self, reason: str | BaseException) -> None:
         """End the step as failed, before its block ends."""
         self._leave("failed", reason)
 
+    @guarded()
     def skip(self, reason: str | None = None) -> None:
         """End the step as skipped, before its block ends."""
         self._leave("skipped", reason)
 
     @guarded()
     def end(self, error: BaseException | None = None) -> None:
-        """End the step with its block: completed, or failed with what was raised."""
-        if error is None:
+        """End the step with its block: completed, or failed with what was raised.
+
+        A generator whose consumer stopped early has done what was wanted of it.
+        """
+        if error is None or isinstance(error, GeneratorExit):
             self._leave("completed")
         else:
             self._leave("failed", error)
@@ -82,19 +88,23 @@ class Step:
         """Take an error of ours, as the recorder does."""
         self.run.recorder.trouble(error, where)
 
-    @guarded()
     def _leave(self, status: str, reason: str | BaseException | None = None) -> None:
-        if self._ended or self.run.stream is None:
+        run = self.run
+        if self._ended or run.stream is None:
             return
         self._ended = True
-        capture = self.run.recorder.capture
-        self.run.leave_step(
+        duration = int((time.perf_counter() - self._started) * 1_000_000) / 1000
+        if reason is None and self._metadata is None:
+            run.leave_step(self.id, status, duration, None, None, {})
+            return
+        capture = run.recorder.capture
+        run.leave_step(
             self.id,
             status,
-            duration_ms=round((time.perf_counter() - self._started) * 1000, 3),
-            reason=None if reason is None else self.run.reason(reason),
-            error=capture.exception(reason) if isinstance(reason, BaseException) else None,
-            metadata=capture.value(self._metadata) if self._metadata else {},
+            duration,
+            None if reason is None else run.reason(reason),
+            capture.exception(reason) if isinstance(reason, BaseException) else None,
+            capture.value(self._metadata) if self._metadata else {},
         )
 
     def __repr__(self) -> str:

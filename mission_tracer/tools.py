@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from mission_tracer import facts
 from mission_tracer._guard import guarded
 from mission_tracer.steps import Step
 
@@ -33,11 +32,11 @@ class ToolCall:
         self._id = ""
         self._result: Any = None
         self._started = time.perf_counter()
-        if self._run is not None:
+        if self._run is not None and self._run.stream is not None:
+            self._id = self._run.stream.name_call()
             self._begin(self._run, arguments)
 
     def _begin(self, run: Run, arguments: dict[str, Any]) -> None:
-        self._id = facts.new_writer()
         shown = run.recorder.capture.text(
             ", ".join(f"{name}={value!r}" for name, value in arguments.items()), max_chars=200
         )
@@ -57,11 +56,13 @@ class ToolCall:
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Log what came of the call."""
         run = self._run
-        if run is None:
+        if run is None or run.stream is None:
             return
         duration = round((time.perf_counter() - self._started) * 1000, 3)
         about = {"tool": self._name, "call_id": self._id, "duration_ms": duration}
-        if error is not None:
+        if isinstance(error, GeneratorExit):
+            about["abandoned"] = True  # its consumer had enough
+        elif error is not None:
             run.note_error(error, self._step_id, **about)
             return
         capture = run.recorder.capture
