@@ -1,0 +1,33 @@
+"""Run the command line: `mission-tracer`, or `python -m mission_tracer`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+_IN_A_RUN = {"step", "event", "tool", "plan", "succeed", "fail"}
+
+
+def main() -> int:
+    """Run one command with the words of this process; return its exit status.
+
+    The commands that a script calls many times inside a run are read without click, which takes longer to import than
+    they take to do; what that quick reading does not understand, click explains.
+    """
+    words = sys.argv[1:]
+    if words and words[0] in _IN_A_RUN:
+        status: int | None = importlib.import_module("mission_tracer.cli.shell").quickly(words)
+        if status is not None:
+            return status
+    try:
+        app = importlib.import_module("mission_tracer.cli.app")
+    except ModuleNotFoundError as error:
+        if error.name not in {"click", "rich"}:
+            raise
+        sys.stderr.write(f"error: the command line needs {error.name}: pip install 'mission-tracer[cli]'\n")
+        return 2
+    return int(app.main(words))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Make the commands alike: each has an example, `-h`, and keyword arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+class Command(click.Command):
+    """A command whose help ends with examples, printed as they stand."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        with formatter.section("Example"):
+            for line in (self.epilog or "").splitlines():
+                formatter.write(f"  {line}\n")
+
+
+class Commands(click.Group):
+    """A group of commands that are all `Command`s."""
+
+    command_class = Command
+
+
+def command(*example: str, name: str | None = None, **options: Any) -> Callable[[Callable[..., Any]], Command]:
+    """Make a function a command; its docstring is the help.
+
+    Args:
+        example: The lines of its example.
+        name: The command's name; `None`: the function's.
+        options: Further ones of `click.command`.
+    """
+    return click.command(name, cls=Command, epilog="\n".join(example), **options)

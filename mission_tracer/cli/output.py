@@ -1,0 +1,57 @@
+"""Print for a person or for a program."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TextIO, TypeVar
+
+import click
+import msgspec
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def json_option(function: F) -> F:
+    """Give a command `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
+
+
+def print_json(value: object) -> None:
+    """Print one value as indented JSON."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_json_line(value: object) -> None:
+    """Print one value as one line of JSON, at once."""
+    click.echo(msgspec.json.encode(value).decode())
+    sys.stdout.flush()
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Say whether a person looks at a stream through a terminal that can redraw."""
+    return stream.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
+    """Print rows in columns; those whose numbers are in `right` end flush."""
+    texts = [tuple(heads), *(tuple("" if cell is None else str(cell) for cell in row) for row in rows)]
+    widths = [max(len(row[column]) for row in texts) for column in range(len(heads))]
+    for row in texts:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        click.echo("  ".join(cells).rstrip())
+
+
+def clip(text: str, most: int) -> str:
+    """Cut a text to one row of at most so many characters."""
+    row = " ".join(text.split())
+    return row if len(row) <= most else row[: most - 1] + "…"
+
+
+def plural(number: int, noun: str) -> str:
+    """Count things in words: `1 run`, `2 runs`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")

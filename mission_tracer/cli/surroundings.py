@@ -1,0 +1,52 @@
+"""Read the settings a command works with from its environment."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+import click
+
+from mission_tracer._directory import Directory
+from mission_tracer.settings import Settings
+
+
+def settings(**given: object) -> Settings:
+    """Read the settings; what is given is stronger than the environment.
+
+    Raises:
+        ConfigurationError: A value is wrong.
+    """
+    return Settings.load(given, environ=os.environ)
+
+
+def sending_settings(**given: object) -> Settings:
+    """Read the settings for a command that delivers, whatever the programs it delivers for are told.
+
+    Raises:
+        ConfigurationError: A value is wrong, or there is no API key.
+    """
+    loaded = settings(sender="thread", durability="process", enabled=True, **given)
+    if loaded.api_key is None:
+        raise click.ClickException("TELNYX_API_KEY is not set; nothing can be sent without it")
+    return loaded
+
+
+def directory() -> Directory:
+    """Return the state directory."""
+    return Directory(settings().dir)
+
+
+def optional(module: str, extra: str) -> ModuleType:
+    """Import a part that needs an extra.
+
+    Raises:
+        click.ClickException: The extra is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("mission_tracer"):
+            raise
+        raise click.ClickException(f"this needs {error.name}: pip install 'mission-tracer[{extra}]'") from None

@@ -1,0 +1,54 @@
+"""Start what a user starts: the local server, the command line, a script; each a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CLI = (sys.executable, "-m", "mission_tracer")
+
+
+def environment(state: Path, **more: str) -> dict[str, str]:
+    """Give a process this one's environment without any setting, a state directory, and more."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("TELNYX_", "MISSION_TRACER_"))}
+    return {**kept, "MISSION_TRACER_DIR": str(state), "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+
+def run(
+    words: Sequence[str], env: Mapping[str, str], *, cwd: Path | None = None, said: str = "", timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end."""
+    return subprocess.run(
+        list(words), env=dict(env), cwd=cwd, input=said, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(*options: str, port: int = 0) -> Iterator[str]:
+    """Serve the Missions API from another process while the block runs; yields its base URL."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "mission_tracer.server", "--port", str(port), *options],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            found = re.search(r"http://\S+/v2", process.stdout.readline())
+            assert found is not None, "the server did not start"
+            yield found[0]
+        finally:
+            process.terminate()
