@@ -1,0 +1,80 @@
+"""Steps of a run that several processes share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+import mission_tracer as mt
+from mission_tracer import facts
+
+Journal = Callable[[], list[facts.Fact]]
+
+CHILD = """
+import mission_tracer as mt
+for _ in range(20):
+    with mt.plan_step("work") as step:
+        print(step.id)
+"""
+
+
+def entered(found: list[facts.Fact]) -> list[str]:
+    return [fact.step_id for fact in found if isinstance(fact, facts.StepEntered)]
+
+
+def test_joined_processes_never_share_a_step(journal: Journal) -> None:
+    """Processes that enter the same name at the same time each get a step of their own."""
+    with mt.mission_run("m"), mt.plan_step("outer"):
+        environment = {**os.environ, "MISSION_TRACER_PARENT": mt.inject()["mission-run"]}
+        children = [
+            subprocess.Popen([sys.executable, "-c", CHILD], env=environment, stdout=subprocess.PIPE, text=True)
+            for _ in range(3)
+        ]
+        mine = []
+        for _ in range(20):
+            with mt.plan_step("work") as step:
+                mine.append(step.id)
+        theirs = [line for child in children for line in child.communicate()[0].split()]
+    ids = entered(journal())
+    assert len(set(mine + theirs)) == 80
+    assert sorted(ids) == sorted([*mine, *theirs, "outer"])
+    parents = {fact.parent_step_id for fact in journal() if isinstance(fact, facts.StepEntered)}
+    assert parents == {None, "outer"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_forked_processes_never_share_a_step(journal: Journal) -> None:
+    """A parent and its forked children that enter the same name each get a step of their own."""
+    with mt.mission_run("m"):
+        children = []
+        for _ in range(3):
+            pid = os.fork()
+            if pid == 0:
+                for _ in range(10):
+                    with mt.plan_step("work"):
+                        pass
+                os._exit(0)
+            children.append(pid)
+        for _ in range(10):
+            with mt.plan_step("work"):
+                pass
+        assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0]
+    ids = entered(journal())
+    assert len(ids) == len(set(ids)) == 40
+
+
+def test_a_failed_step_is_retried_by_another_process(journal: Journal) -> None:
+    """A step that failed in one process is entered again in another as its next attempt."""
+    with mt.mission_run("m"):
+        with pytest.raises(OSError, match="busy"), mt.plan_step("dial"):
+            raise OSError("busy")
+        code = "import mission_tracer as mt\nwith mt.plan_step('dial') as s: print(s.id, s.attempt)"
+        environment = {**os.environ, "MISSION_TRACER_PARENT": mt.inject()["mission-run"]}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["dial", "2"]
+    assert entered(journal()) == ["dial", "dial"]
