@@ -6,24 +6,21 @@ whoever continues it appends to the same journal; elsewhere it keeps a journal o
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+import sys
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
-from urllib.parse import parse_qsl, urlencode
 
-from mission_tracer import _context, facts, recorder
-from mission_tracer.opening import current_run, current_step
+from mission_tracer import _context, recorder
+from mission_tracer._callables import record_calls
+from mission_tracer._propagation_carrier import HEADER, VARIABLE, Carrier, describe
+from mission_tracer._propagation_share import Share, join
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
-
-HEADER = "mission-run"
-"""The key in headers."""
-
-VARIABLE = "MISSION_TRACER_PARENT"
-"""The key in an environment."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,171 +29,171 @@ def inject(carrier: MutableMapping[str, str] | None = None) -> dict[str, str]:
     """Write the current run and step into a carrier, and return what was written; nothing outside of a run.
 
     Args:
-        carrier: Headers get the key `mission-run`; `os.environ` gets `MISSION_TRACER_PARENT`; `None`: only return it.
+        carrier: Headers get the key `mission-run`; `os.environ`, or a copy of it, gets `MISSION_TRACER_PARENT`; `None`:
+            it is only returned, under `mission-run`.
     """
-    run = current_run()
-    if run is None or run.stream is None:
+    recording = recorder.default()
+    try:
+        text = describe(_context.current())
+        if text is None:
+            return {}
+        written = {VARIABLE if _is_environment(carrier) else HEADER: text}
+        if carrier is not None:
+            carrier.update(written)
+    except Exception as error:  # noqa: BLE001 - our own errors stay ours
+        recording.trouble(error, "inject")
         return {}
-    step = current_step()
-    run.stream.shared = True
-    values = {
-        "key": run.key,
-        "name": run.name,
-        "mission_id": run.mission_id,
-        "run_id": run.run_id,
-        "step": step.id if step is not None else None,
-    }
-    text = urlencode({name: value for name, value in values.items() if value is not None})
-    written = {VARIABLE if carrier is os.environ else HEADER: text}
-    if carrier is not None:
-        carrier.update(written)
     return written
 
 
+def _is_environment(carrier: Any) -> bool:
+    if carrier is None or carrier is os.environ:
+        return carrier is not None
+    # Headers know no case: what tells `PATH` from `path` and has it is a copy of the environment.
+    return VARIABLE in carrier or ("PATH" in carrier and "path" not in carrier)
+
+
 @contextmanager
-def continue_run(carrier: Mapping[Any, Any]) -> Iterator[Run | None]:
+def continue_run(carrier: Carrier) -> Iterator[Run | None]:
     """Take part in the run that a carrier names, for the length of the block.
 
     Args:
-        carrier: What `inject` wrote to; the keys' case does not matter. Without a run in it, or with one that cannot be
-            read, nothing is recorded inside.
+        carrier: What `inject` wrote to; the keys' case does not matter. One that names no run, or one that cannot be
+            read, changes nothing.
 
     Yields:
         The run; `None` when the carrier names none.
     """
-    scope = join(carrier)
-    if scope is None:
+    joined = join(carrier)
+    if joined is None:
         yield None
         return
-    run = scope.run if isinstance(scope, Step) else scope
-    before = _context.scope.get()
-    _context.scope.set(scope)
+    before = joined.enter()
     try:
-        yield run
+        yield joined.run
     finally:
-        if _context.scope.get() is scope:
-            _context.scope.set(before)
-        leave(run)
-
-
-def join(carrier: Mapping[Any, Any]) -> Run | Step | None:
-    """Return the run or step that a carrier names, ready to record; `None` when it names none. Never raises."""
-    recording = recorder.default()
-    if not recording.enabled:
-        return None
-    try:
-        named = _read(carrier)
-        if named is None:
-            return None
-        run = recording.runs.get(named["key"]) or _open(recording, named)
-    except Exception as error:  # noqa: BLE001 - our own errors stay ours
-        recording.trouble(error, "continue_run")
-        return None
-    run.joins += 1
-    return Step.elsewhere(run, named["step"]) if "step" in named else run
-
-
-def leave(run: Run) -> None:
-    """Stop taking part in a run; the last one to leave lets go of a journal that others began."""
-    run.joins -= 1
-    if run.joins == 0 and run.is_joined and run.stream is not None:
-        run.stream.journal.close()
-
-
-def _open(recording: recorder.Recorder, named: dict[str, str]) -> Run:
-    key, name = named["key"], named.get("name", "")
-    here = recording.directory is not None and recording.directory.find(key) is not None
-    stream = recording.open_stream(key, create=not here)
-    stream.shared = True
-    run = Run(recording, stream, name=name)
-    run.is_joined = True
-    if here:
-        stream.journal.open()
-    else:
-        recording.record(
-            stream,
-            facts.RunJoined,
-            key=key,
-            mission=facts.MissionSpec(name, id=named.get("mission_id")),
-            base_url=recording.settings.base_url if recording.settings.api_key else None,
-            run_id=named.get("run_id"),
-        )
-    recording.runs[key] = run
-    return run
-
-
-def _read(carrier: Mapping[Any, Any]) -> dict[str, str] | None:
-    for name, value in carrier.items():
-        word = (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower().replace("_", "-")
-        if word in {HEADER, "http-mission-run", VARIABLE.lower().replace("_", "-")}:
-            text = value.decode("latin-1") if isinstance(value, bytes) else value
-            named = dict(parse_qsl(text)) if isinstance(text, str) else {}
-            if not _is_key(named.get("key", "")):
-                raise ValueError(f"the carrier's {name!r} names no run: {text!r:.200}")
-            return named
-    return None
-
-
-def _is_key(text: str) -> bool:
-    # It becomes a file's name: nothing but what `new_key` makes may pass.
-    return 1 <= len(text) <= 64 and text.isascii() and text.isalnum()
+        joined.leave(before)
+        joined.end()
 
 
 def join_from_environment() -> None:
     """Let this whole process take part in the run its environment names, if it names one. Never raises."""
-    if os.environ.get(VARIABLE):
-        _context.process.scope = join({VARIABLE: os.environ[VARIABLE]})
+    carrier = {name: os.environ[name] for name in (VARIABLE, HEADER) if os.environ.get(name)}
+    if carrier:
+        _context.process = _Parent(carrier)  # type: ignore[assignment]  # it offers the same one attribute
+
+
+class _Parent:
+    """Be the scope of a process that its environment puts into a run.
+
+    The run is joined when it is first asked for, and again after `configure`: a program sets its settings after it has
+    imported us.
+    """
+
+    def __init__(self, carrier: dict[str, str]) -> None:
+        self._carrier = carrier
+        self._recorder: recorder.Recorder | None = None
+        self._share: Share | None = None
+
+    @property
+    def scope(self) -> Run | Step | None:
+        """The run or step; `None` while nothing is recorded."""
+        recording = recorder.default()
+        if recording is not self._recorder:
+            before, self._share = self._share, join(self._carrier)
+            self._recorder = recording
+            if before is not None:
+                before.end()
+        return self._share.scope if self._share is not None else None
 
 
 def carry(function: F) -> F:
     """Bind the current run and step to a callable, for another thread, an executor or another process.
 
-    Outside of a run the callable is returned as it is. What is returned can be pickled when the callable can.
+    Outside of a run the callable is returned as it is. What is returned can be pickled when the callable can:
+    in another process it takes part in the run as `continue_run` does.
     """
     scope = _context.current()
-    return function if scope is None else cast("F", Carried(function, scope, inject()))
+    return function if scope is None else bind(function, scope, _context.owner.get())
+
+
+def bind(function: F, scope: Run | Step, owner: int | None) -> F:
+    """Bind a run or step to a callable. Never raises: what cannot be bound is returned as it is."""
+    try:
+        return cast("F", _kind_of(function)(function, Share(scope, owner)))
+    except Exception as error:  # noqa: BLE001 - our own errors stay ours
+        recorder.default().trouble(error, "carry")
+        return function
 
 
 class Carried:
     """Call a function in the scope it was bound to; in another process, in the run that its carrier names.
 
+    Not one of wrapt's proxies: cloudpickle takes those for the plain function and forgets the binding.
+
     Args:
         function: What to call.
-        scope: The run or step, in the process that has it; `None`: it is looked up in the carrier.
-        carrier: What `inject` wrote.
+        block: Gives each call its scope.
     """
 
-    def __init__(self, function: Callable[..., Any], scope: Run | Step | None, carrier: dict[str, str]) -> None:
-        functools.update_wrapper(self, function)
+    def __init__(self, function: Callable[..., Any], block: Share | _Remote) -> None:
+        functools.update_wrapper(self, function, updated=())
         self.__wrapped__ = function
-        self._scope = scope
-        self._carrier = carrier
-        if inspect.iscoroutinefunction(function):
-            self._is_coroutine = True
+        self._block = block
+        # A class is called like any other callable here, but `record_calls` takes it for a mistake.
+        self._call = record_calls(functools.partial(function) if isinstance(function, type) else function, block)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if inspect.iscoroutinefunction(self.__wrapped__):
-            return self._await(args, kwargs)
-        with self._bound():
-            return self.__wrapped__(*args, **kwargs)
+        """Call the function in its scope."""
+        return self._call(*args, **kwargs)
 
-    async def _await(self, args: Any, kwargs: Any) -> Any:
-        with self._bound():
-            return await self.__wrapped__(*args, **kwargs)
-
-    @contextmanager
-    def _bound(self) -> Iterator[None]:
-        if self._scope is None:
-            with continue_run(self._carrier):
-                yield
-            return
-        before = _context.scope.get()
-        _context.scope.set(self._scope)
-        try:
-            yield
-        finally:
-            if _context.scope.get() is self._scope:
-                _context.scope.set(before)
+    def __getattr__(self, name: str) -> Any:
+        if name == "__wrapped__":  # while it is being made or unpickled
+            raise AttributeError(name)
+        return getattr(self.__wrapped__, name)
 
     def __reduce__(self) -> Any:
-        return Carried, (self.__wrapped__, None, self._carrier)
+        block = self._block
+        text = block.text if isinstance(block, _Remote) else describe(block.scope)
+        return _rebuild, (self.__wrapped__, text)
+
+    def __copy__(self) -> Carried:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Carried:
+        return self
+
+
+class CarriedCoroutine(Carried):
+    """Call a coroutine function in its scope, and be known as one."""
+
+    def __init__(self, function: Callable[..., Any], block: Share | _Remote) -> None:
+        super().__init__(function, block)
+        if sys.version_info >= (3, 12):
+            inspect.markcoroutinefunction(self)
+        else:
+            self._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Await the function in its scope."""
+        return await self._call(*args, **kwargs)
+
+
+class _Remote:
+    """Give each call the run that a text names: that of another process, or of this one."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str | None) -> None:
+        self.text = text
+
+    def begin(self, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool) -> Share | None:
+        return join({HEADER: self.text}) if self.text else None
+
+
+def _kind_of(function: Callable[..., Any]) -> type[Carried]:
+    return CarriedCoroutine if inspect.iscoroutinefunction(function) else Carried
+
+
+def _rebuild(function: Callable[..., Any], text: str | None) -> Carried:
+    return _kind_of(function)(function, _Remote(text))
