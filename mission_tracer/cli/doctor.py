@@ -73,11 +73,12 @@ def _print(finding: Finding) -> None:
         click.echo(f"{'':<17}-> {finding.mend}")
 
 
-def examine(timeout: float) -> Iterator[Finding]:
+def examine(timeout: float, *, clock: Callable[[], float] = time.time) -> Iterator[Finding]:
     """Examine one thing after the other.
 
     Args:
         timeout: The longest wait for the server, in seconds.
+        clock: Seconds since the epoch, as this machine has them.
     """
     settings, problems = Settings.tolerate(environ=os.environ)
     yield _versions()
@@ -87,7 +88,7 @@ def examine(timeout: float) -> Iterator[Finding]:
         yield Finding("settings", "ok" if settings.enabled else "warn", *_switched(settings))
     yield from _examine_directory(settings)
     yield from _examine_journals(settings)
-    yield from _examine_api(settings, timeout)
+    yield from _examine_api(settings, timeout, clock)
 
 
 def _versions() -> Finding:
@@ -160,7 +161,7 @@ def _examine_journals(settings: Settings) -> Iterator[Finding]:
         yield Finding("journals", "warn", f"the server refused {rejected} facts", "mission-tracer dead list")
 
 
-def _examine_api(settings: Settings, timeout: float) -> Iterator[Finding]:
+def _examine_api(settings: Settings, timeout: float, clock: Callable[[], float]) -> Iterator[Finding]:
     headers = {"accept": "application/json", "user-agent": f"mission_tracer/{VERSION} doctor"}
     if settings.api_key:
         headers["authorization"] = f"Bearer {settings.api_key}"
@@ -172,14 +173,16 @@ def _examine_api(settings: Settings, timeout: float) -> Iterator[Finding]:
             )
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         said = clip(str(error) or type(error).__name__, 200)
-        yield Finding("network", "fail", f"{settings.base_url} does not answer: {said}", _NETWORK)
+        verdict = "fail" if settings.api_key else "warn"
+        yield Finding("network", verdict, f"{settings.base_url} does not answer: {said}", _NETWORK)
         return
     took = time.monotonic() - started
     yield Finding("network", "ok", f"{settings.base_url} answered in {took * 1000:.0f} ms")
     yield _judge_key(settings, answer)
-    yield from _judge_clock(answer, time.time)
+    yield from _judge_clock(answer, clock)
 
 
+_KEY = "set TELNYX_API_KEY to a valid key"
 _NETWORK = "check TELNYX_BASE_URL, the proxy variables and the firewall; what is recorded is kept until then"
 
 
@@ -188,7 +191,7 @@ def _judge_key(settings: Settings, answer: httpx.Response) -> Finding:
     if settings.api_key is None:
         return Finding("key", "warn", "TELNYX_API_KEY is not set: recording works, nothing is sent", "set it to send")
     if answer.status_code in {401, 403}:
-        return Finding("key", "fail", f"the key is refused: {why}", "set TELNYX_API_KEY to a valid key")
+        return Finding("key", "fail", f"the key is refused: {why}", _KEY)
     if answer.is_success:
         return Finding("key", "ok", "the key is accepted")
     if answer.status_code == 404:

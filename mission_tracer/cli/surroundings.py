@@ -47,6 +47,7 @@ def optional(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith("mission_tracer"):
+        missing = (error.name or "").partition(".")[0]
+        if missing == "mission_tracer":
             raise
-        raise click.ClickException(f"this needs {error.name}: pip install 'mission-tracer[{extra}]'") from None
+        raise click.ClickException(f"this needs {missing}: pip install 'mission-tracer[{extra}]'") from None

@@ -1,0 +1,105 @@
+"""The command line as a whole: help, failures, and what is missing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import processes
+import pytest
+
+from mission_tracer.cli import app
+from mission_tracer.cli.command import Command
+
+from .conftest import Call
+
+
+def commands(
+    group: click.Group = app.app, above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, (*above, name))
+        else:
+            yield (*above, name), command
+
+
+COMMANDS = dict(commands())
+
+
+def test_help_lists_every_command(call: Call) -> None:
+    """`--help`, and no words at all, list every command."""
+    said = call("--help")
+    assert said.status == 0
+    assert call() == said
+    for words in COMMANDS:
+        assert f"  {words[0]} " in said.out
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_teaches(words: tuple[str, ...], call: Call) -> None:
+    """Every command's help says what it does, explains every option, and gives an example."""
+    said = call(*words, "--help")
+    assert said.status == 0
+    assert said.err == ""
+    assert "Example:\n  " in said.out
+    command = COMMANDS[words]
+    assert isinstance(command, Command)
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["bogus"], "error: No such command 'bogus'. See: mission-tracer --help\n"),
+        (["sync", "--bogus"], "error: No such option '--bogus'. See: mission-tracer sync --help\n"),
+        (["sync"], "error: TELNYX_API_KEY is not set; nothing can be sent without it\n"),
+    ],
+)
+def test_a_failure_is_one_line_and_status_2(words: list[str], said: str, call: Call) -> None:
+    """Whatever goes wrong is one line on standard error and exit status 2."""
+    done = call(*words)
+    assert (done.status, done.out, done.err) == (2, "", said)
+
+
+def test_a_wrong_setting_is_a_failure(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong setting in the environment is named, with what is allowed."""
+    monkeypatch.setenv("MISSION_TRACER_DURABILITY", "eternal")
+    done = call("status")
+    assert done.status == 2
+    assert done.err.startswith("error: environment variable MISSION_TRACER_DURABILITY must be one of")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_directory_is_a_failure(call: Call, state: Path) -> None:
+    """A journal that cannot be read is a failure that names it."""
+    journal = state / "runs" / "01abc.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.touch(mode=0)
+    done = call("status")
+    assert (done.status, done.err) == (2, f"error: {journal}: Permission denied\n")
+
+
+def test_an_output_nobody_reads_is_no_failure(tmp_path: Path) -> None:
+    """A reader that goes away early, such as `head`, is no failure."""
+    words = " ".join(processes.CLI)
+    done = processes.run(["sh", "-c", f"{words} --help | head -1"], processes.environment(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_without_click_one_line_says_what_to_install(tmp_path: Path) -> None:
+    """Without the extra the command line says in one line what to install, and exits with 2."""
+    code = "import sys; sys.modules['click'] = None; from mission_tracer.__main__ import main; sys.exit(main())"
+    done = processes.run([sys.executable, "-c", code], processes.environment(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: the command line needs click: pip install 'mission-tracer[cli]'\n"

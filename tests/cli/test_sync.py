@@ -1,0 +1,108 @@
+"""`sync`: everything that waits, once; else why not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import processes
+import pytest
+
+import mission_tracer as mt
+from mission_tracer import recorder
+from mission_tracer.client import MissionsClient
+
+from .conftest import Call
+
+
+@pytest.fixture
+def base_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Serve the API and point the settings at it."""
+    with processes.served() as url:
+        monkeypatch.setenv("TELNYX_API_KEY", "x")
+        monkeypatch.setenv("TELNYX_BASE_URL", url)
+        yield url
+
+
+def statuses(base_url: str) -> list[str]:
+    with MissionsClient("x", base_url) as client:
+        return [str(run.status) for run in client.missions.runs.list_runs()]
+
+
+def test_it_delivers_what_waits_and_then_nothing(recorded: str, call: Call, base_url: str) -> None:
+    """`sync` delivers what was recorded offline; again it sends nothing and says so."""
+    first = call("sync", "--json")
+    assert (first.status, first.json["rejected"], first.json["left"]) == (0, 0, {})
+    assert first.json["delivered"] == call("status", "--json").json["total"]["recorded"]
+    assert call("sync").out == "nothing waits: everything is delivered\n"
+    assert statuses(base_url) == ["succeeded"]
+
+
+def test_it_tells_how_far_it_is(recorded: str, call: Call, base_url: str) -> None:
+    """Without a terminal the progress is told in plain lines."""
+    said = call("sync")
+    assert said.out.splitlines()[0].startswith("0 of ")
+    assert said.out.splitlines()[-1].endswith("facts delivered")
+
+
+def test_it_closes_what_a_dead_process_left(call: Call, base_url: str, tmp_path: Path) -> None:
+    """A run whose process was killed is delivered and ended as failed."""
+    script = tmp_path / "agent.py"
+    script.write_text(
+        "import os, signal, mission_tracer as mt\n"
+        "with mt.mission_run('Wash windows'):\n"
+        "    mt.log_event('soap')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert processes.run([sys.executable, str(script)], processes.environment(tmp_path / "state")).returncode == -9
+    assert call("sync").status == 0
+    assert statuses(base_url) == ["failed"]
+    assert call("sync").out == "nothing waits: everything is delivered\n"
+
+
+def test_it_is_safe_beside_a_living_writer(call: Call, base_url: str) -> None:
+    """What a living process recorded so far is delivered; the rest follows, and nothing twice."""
+    mt.configure(sender="off")
+    with mt.mission_run("Wash windows"):
+        mt.log_event("soap")
+        assert call("sync").status == 0
+        assert statuses(base_url) == ["running"]
+        mt.log_event("water")
+    recorder.discard()
+    assert call("sync").status == 0
+    with MissionsClient("x", base_url) as client:
+        [run] = client.missions.runs.list_runs()
+        events = client.missions.runs.events.list(run.run_id, mission_id=run.mission_id)
+        assert [event.summary for event in events] == ["soap", "water"]
+        assert run.status == "succeeded"
+
+
+def test_a_run_for_another_address_that_never_reached_it_is_delivered(call: Call, base_url: str) -> None:
+    """A run that was recorded for an address it never reached is delivered to the present one."""
+    mt.configure(base_url="http://127.0.0.1:9/v2", flush_stall=0.0, log_level="off")
+    with mt.mission_run("Wash windows"):
+        pass
+    recorder.discard()
+    assert call("sync").status == 0
+    assert statuses(base_url) == ["succeeded"]
+
+
+def test_a_server_that_is_down_leaves_all_and_says_why(
+    recorded: str, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the server down nothing is lost, the reason is told, and the exit status is 1."""
+    monkeypatch.setenv("TELNYX_API_KEY", "x")
+    monkeypatch.setenv("TELNYX_BASE_URL", "http://127.0.0.1:9/v2")
+    for words in (["--stall", "0.5"], ["--timeout", "0.5"]):
+        said = call("sync", *words)
+        assert said.status == 1
+        assert f"left: run {recorded}: " in said.err
+        assert "refused" in said.err
+    assert call("status", "--json").json["total"]["delivered"] == 0
+
+
+def test_without_a_key_the_error_names_it(call: Call, recorded: str) -> None:
+    """Without a key nothing is tried, and the error names the variable."""
+    said = call("sync")
+    assert (said.status, said.err.count("TELNYX_API_KEY")) == (2, 1)
