@@ -64,6 +64,7 @@ class Redaction:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     _exact: tuple[tuple[str, re.Pattern[str]], ...] = field(default=(), init=False, repr=False, compare=False)
     _known: dict[tuple[str, bool], bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _candidate: re.Pattern[str] = field(default_factory=candidate, init=False, repr=False, compare=False)
     _margin: int = field(default=MARGIN, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -158,7 +159,7 @@ class Redaction:
                 if (
                     not self.builtin
                     or (len(text) < _SHORT and "=" not in text and ":" not in text)
-                    or candidate(text) is None
+                    or self._candidate.search(text) is None
                 ):
                     return text
         return _spliced(text, self._spans(text), 0, len(text))

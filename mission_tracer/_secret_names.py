@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 __all__ = ["is_secret", "is_secret_parameter", "normalize"]
@@ -49,11 +50,14 @@ _MODELS_UNIT = (
     r"|min|num|output|pad|per|prompt|reasoning|sep|special|start|stop|text|total|unk)_token"
 )
 
-_SECRET = re.compile(
+# The session of a phone call or a chat is what it is about, not what it is entered with.
+_CONVERSATION = r"(?:call|chat|conversation)_session_?ids?"
+
+_SECRET = (
     rf"(?:{_ENDINGS}|(?:^|_)(?:{_WHOLE_ENDINGS})|^pass)_?[0-9]{{0,4}}$"
     rf"|(?:^|_)(?:{_ANYWHERE})_(?!(?:[a-z0-9]{{1,32}}_){{0,4}}(?:{_HARMLESS})$)"
 )
-_EXCEPTION = re.compile(rf"(?:^|_){_MODELS_UNIT}$")
+_EXCEPTION = rf"(?:^|_){_MODELS_UNIT}$|{_CONVERSATION}$"
 
 # A name without any of these cannot match: most names are done after this look.
 _TELLING = re.compile(r"pass|secret|token|key|auth|cred|cook|sess|jwt|csrf|xsrf|pwd|bearer|otp|cv[vc]|code|signature")
@@ -88,7 +92,14 @@ def is_secret(name: str, extra: frozenset[str] = frozenset()) -> bool:
     if _TELLING.search(name[-_LONGEST:].lower()) is None:
         return False
     plain = normalize(name)
-    return _SECRET.search(plain) is not None and _EXCEPTION.search(plain) is None
+    secret, exception = _patterns()
+    return secret.search(plain) is not None and exception.search(plain) is None
+
+
+@functools.cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Compile what says that a name is secret, and that it is not after all, at the first use: it takes a while."""
+    return re.compile(_SECRET), re.compile(_EXCEPTION)
 
 
 def is_secret_parameter(name: str, extra: frozenset[str] = frozenset()) -> bool:

@@ -8,6 +8,7 @@ is linear in the text whatever it holds. What follows a candidate is decided by 
 from __future__ import annotations
 
 import binascii
+import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def _hung(hinge: str, shapes: tuple[tuple[str, int, str, str], ...]) -> str:
     return "|".join(f"(?<={_FREE}{before}{hinge})(?P<{rule}>{after})" for before, _, after, rule in shapes)
 
 
-_CANDIDATE = re.compile(
+_CANDIDATE = (
     r":|=|>|%3D|,(?<=[\"'],)(?= ?b?[\"'])"
     # A dash: a private key in PEM, an option of a command line, or a shape of the table.
     r"|-(?:(?P<private_key>----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----)"
@@ -86,8 +87,15 @@ _CANDIDATE = re.compile(
     r"|b(?<![A-Za-z0-9]b)(?:(?P<bearer>earer)|(?P<basic>asic))[ \t]"
 )
 
-candidate = _CANDIDATE.search
-"""Look for the first place where a secret might stand; `None` says that `find` would find nothing."""
+
+@functools.cache
+def candidate() -> re.Pattern[str]:
+    """Give the pattern of every place where a secret might stand; where it finds none, `find` finds nothing.
+
+    It is compiled at its first use: that takes as long as all other imports of the recording side together.
+    """
+    return re.compile(_CANDIDATE)
+
 
 # English words that follow `bearer` in prose; anything else after it is a token.
 _BEARER = re.compile(
@@ -107,7 +115,7 @@ def find(text: str, is_secret: Callable[[str, bool], bool]) -> list[Span]:
     """
     spans: list[Span] = []
     done = 0
-    for match in _CANDIDATE.finditer(text):
+    for match in candidate().finditer(text):
         if match.end() <= done:
             continue
         rule = match.lastgroup

@@ -64,22 +64,24 @@ def assigned(text: str, at: int, after: int, is_secret: Callable[[str, bool], bo
         after: where it ends.
         is_secret: answers whether a name (and whether it is a URL's parameter) means a secret.
     """
-    if text.startswith("://", at):
-        return _user_info(text, at + 3)
     last = text[at - 1] if at else ""
     if not (last.isalnum() or last in _MAY_END_A_NAME) or (found := _name_before(text, at)) is None:
         return None
     name, ahead = found[2][::-1], found[3]
-    if text[at] == ">":
+    separator = text[at]
+    if separator == ":" and text.startswith("://", at):
+        return _user_info(text, at + 3)
+    if separator == ">":
         # Only `<password>...` is an assignment; `a -> b` and `a > b` are not.
         tag = ahead == "<" and not found[1] and is_secret(name, False)  # noqa: FBT003 - a predicate of two
         return _unless_innocent(text, after, _found_or_end(text, "</", after)) if tag else None
-    if text[at] == ",":
+    if separator == ",":
         return _paired(text, after, name, found.string[found.end(3) :], is_secret)
-    if not is_secret(name, text[at] != ":" and ahead in {"?", "&", ";"}):
-        name = _other_name(text, at, name, found)
-        if not is_secret(name, False):  # noqa: FBT003 - a predicate of two
+    if not is_secret(name, separator != ":" and ahead in {"?", "&", ";"}):
+        other = _other_name(text, at, name, found)
+        if other is None or not is_secret(other, False):  # noqa: FBT003 - a predicate of two
             return None
+        name = other
     return _unless_innocent(text, *_value(text, after, name, ahead))
 
 
@@ -87,8 +89,8 @@ def _name_before(text: str, at: int) -> re.Match[str] | None:
     return _NAME_BACKWARDS.match(text[at - 1 : at - _NAME_WINDOW if at >= _NAME_WINDOW else None : -1])
 
 
-def _other_name(text: str, at: int, name: str, found: re.Match[str]) -> str:
-    """Find the name that tells more than the word before the separator."""
+def _other_name(text: str, at: int, name: str, found: re.Match[str]) -> str | None:
+    """Find the name that tells more than the word before the separator, if there is one."""
     ahead = found[3]
     if ahead == " " and name.lower() in _SECOND_WORDS:
         return f"{found[4][::-1]} {name}"
@@ -98,8 +100,8 @@ def _other_name(text: str, at: int, name: str, found: re.Match[str]) -> str:
     if name.lower() == "value":
         # As in `{"name": "Authorization", "value": ...}`.
         label = _LABEL.search(text, max(0, at - _NAME_WINDOW), at)
-        return name if label is None else label[1]
-    return name
+        return None if label is None else label[1]
+    return None
 
 
 def _paired(text: str, after: int, name: str, ahead: str, is_secret: Callable[[str, bool], bool]) -> Span | None:

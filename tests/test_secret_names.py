@@ -85,6 +85,8 @@ SECRET = [
 HARMLESS = [
     "max_tokens",
     "token_count",
+    "call_session_id",
+    "chatSessionId",
     "input_tokens",
     "tokens",
     "author",
