@@ -18,6 +18,7 @@ class _Current(ContextVarsRegistry):  # type: ignore[misc]  # the library ships 
     scope: ContextVarDescriptor[Any] = ContextVarDescriptor(default=None)
     quiet: ContextVarDescriptor[Any] = ContextVarDescriptor(default=False)
     owner: ContextVarDescriptor[Any] = ContextVarDescriptor(default=None)
+    blocks: ContextVarDescriptor[Any] = ContextVarDescriptor(default=())
 
 
 # The raw variables: a read through the registry's descriptors costs ten times as much, and this is the hot path.
@@ -29,6 +30,10 @@ quiet: ContextVar[bool] = _Current.quiet.context_var
 
 owner: ContextVar[int | None] = _Current.owner.context_var
 """The rank of the integration that records the call under way; weaker ones leave it alone (`_ownership`)."""
+
+
+blocks: ContextVar[tuple[Any, ...]] = _Current.blocks.context_var
+"""The `with` blocks that are open in this context, the innermost last."""
 
 
 class _Process:

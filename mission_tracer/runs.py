@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import threading
 import time
@@ -12,10 +11,9 @@ from typing import Any
 from msgspec import UNSET
 
 from mission_tracer import facts
-from mission_tracer._delivery_log import read_log
+from mission_tracer._binding import Binding
 from mission_tracer._endings import as_payload, is_cancellation, mark_of
 from mission_tracer._guard import guarded
-from mission_tracer._lane_state import LaneState
 from mission_tracer._shared_steps import SharedSteps
 from mission_tracer._step_table import Repeat, StepTable
 from mission_tracer._stream import Stream
@@ -27,7 +25,6 @@ from mission_tracer.steps import Step
 
 _EVENT_TYPES = frozenset(str(kind) for kind in EventType)
 _SUMMARY = 500  # characters
-_GLANCE = 0.02  # seconds between two looks of a waiting coroutine
 
 
 class Run:
@@ -45,17 +42,18 @@ class Run:
     __slots__ = (
         "__weakref__",
         "_agent_id",
+        "_binding",
         "_error",
         "_error_mark",
-        "_ids",
         "_lock",
         "_outcome",
         "_payload",
         "_sharing",
-        "_table",
         "_summary",
+        "_table",
         "is_joined",
         "joins",
+        "keeps_result",
         "name",
         "parent",
         "recorder",
@@ -69,13 +67,14 @@ class Run:
         self.name = name
         self.parent = parent
         self.is_joined = False
+        self.keeps_result = True
         self.joins = 0  # how many blocks of this process take part in a run opened elsewhere
         self.started = time.perf_counter()
         self._agent_id = recorder.settings.agent_id
         self._table = StepTable()
         self._sharing: SharedSteps | None = None
         self._lock = threading.Lock()
-        self._ids: tuple[str | None, str | None] = (None, None)
+        self._binding = Binding(recorder)
         self._outcome: str | None = None
         self._summary: str | None = None
         self._payload: Mapping[str, Any] | None = None
@@ -105,42 +104,15 @@ class Run:
         Args:
             timeout: The longest wait, in seconds; `None`: as long as somebody may deliver the run.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        sender = self.recorder.sender
-        while self.run_id is None and self._may_be_bound():
-            left = _GLANCE if deadline is None else min(_GLANCE, deadline - time.monotonic())
-            if left <= 0:
-                break
-            with sender.progress:
-                sender.progress.wait(left)
-        return self.run_id is not None
+        return self.stream is not None and self._binding.wait(self.key, timeout)
 
     async def await_bound(self, timeout: float | None = None) -> bool:
         """Wait as `wait_bound` does, without blocking the event loop."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while self.run_id is None and self._may_be_bound():
-            if deadline is not None and time.monotonic() >= deadline:
-                break
-            await asyncio.sleep(_GLANCE)
-        return self.run_id is not None
-
-    def _may_be_bound(self) -> bool:
-        recorder = self.recorder
-        lane = recorder.roster.lane(self.key)
-        parked = lane is not None and lane.state.parked is not None
-        return self.stream is not None and recorder.settings.api_key is not None and not parked
+        return self.stream is not None and await self._binding.wait_async(self.key, timeout)
 
     @guarded(otherwise=(None, None))
     def _bound(self) -> tuple[str | None, str | None]:
-        if self._ids[1] is None and self.stream is not None:
-            recorder = self.recorder
-            lane = recorder.roster.lane(self.key)
-            state = lane.state if lane is not None else LaneState()
-            place = recorder.directory.find(self.key) if lane is None and recorder.directory is not None else None
-            if place is not None and place[1].exists():
-                read_log(place[1], state)
-            self._ids = (state.mission_id, state.run_id)
-        return self._ids
+        return (None, None) if self.stream is None else self._binding.ids(self.key)
 
     def trouble(self, error: Exception, where: str) -> None:
         """Take an error of ours, as the recorder does."""
@@ -293,13 +265,15 @@ class Run:
             self._end_with(error)
             return
         status = self._outcome or "succeeded"
-        payload = self._payload if self._payload is not None else as_payload(result)
         capture = self.recorder.capture
+        if not self.keeps_result or capture.mode != "full":
+            result = None
+        payload = self._payload if self._payload is not None else as_payload(result)
         summary = self._summary if self._summary is not None else capture.summary(payload if result is None else result)
         self._close(
             status,
             capture.text(summary, max_chars=2000) if summary else self._took(),
-            capture.value(payload) if payload is not None and capture.mode == "full" else None,
+            capture.value(payload) if payload is not None else None,
             self._error,
         )
 

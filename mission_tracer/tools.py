@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mission_tracer._guard import guarded
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from mission_tracer.runs import Run
 
 _SUMMARY = 500  # characters
+_ITEMS = 10_000  # of a generator, kept for `reduce`
 
 
 class ToolCall:
@@ -21,11 +23,24 @@ class ToolCall:
         scope: The run or step it belongs to; `None`: nothing is recorded.
         name: The tool's name.
         arguments: What it is called with, captured already.
+        keeps_result: False: of the result only that there was one.
+        reduce: Makes the result of a generator from its items; `None`: it is what the generator returns.
     """
 
-    __slots__ = ("_id", "_name", "_result", "_run", "_started", "_step_id")
+    __slots__ = ("_id", "_items", "_keeps_result", "_name", "_reduce", "_result", "_run", "_started", "_step_id")
 
-    def __init__(self, scope: Run | Step | None, name: str, arguments: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        scope: Run | Step | None,
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        keeps_result: bool = True,
+        reduce: Callable[[list[Any]], Any] | None = None,
+    ) -> None:
+        self._keeps_result = keeps_result
+        self._reduce = reduce
+        self._items: list[Any] = []
         self._run = scope.run if isinstance(scope, Step) else scope
         self._step_id = scope.id if isinstance(scope, Step) else None
         self._name = name
@@ -52,6 +67,16 @@ class ToolCall:
         """Say what the tool gave, for a `with` block, which returns nothing by itself."""
         self._result = value
 
+    @property
+    def wants_items(self) -> bool:
+        """Say whether a generator's items are to be noted."""
+        return self._reduce is not None and self._run is not None
+
+    def note_item(self, item: Any) -> None:
+        """Take in one item of a generator; those past the limit are left out."""
+        if len(self._items) < _ITEMS:
+            self._items.append(item)
+
     @guarded()
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Log what came of the call."""
@@ -66,9 +91,19 @@ class ToolCall:
             run.note_error(error, self._step_id, **about)
             return
         capture = run.recorder.capture
-        value = self._result if result is None else result
-        if capture.mode == "full":
+        keeps = self._keeps_result and capture.mode == "full"
+        value = self._value(result) if keeps else None
+        if keeps:
             about["result"] = capture.value(value)
-        summary = capture.summary(value) if capture.mode == "full" else ""
+        summary = capture.summary(value) if keeps else ""
         said = capture.text(f"{self._name}: {summary}" if summary else f"{self._name} returned", max_chars=_SUMMARY)
         run.write_event("tool_result", said, about, self._step_id)
+
+    def _value(self, result: Any) -> Any:
+        if self._reduce is not None:
+            items, self._items = self._items, []
+            try:
+                return self._reduce(items)
+            except Exception as error:  # noqa: BLE001 - the tool's result must not be lost with it
+                return f"reduce failed: {type(error).__name__}"
+        return self._result if result is None else result

@@ -1,0 +1,324 @@
+"""Be a decorator and a block: what `mission_run`, `plan_step` and `tool_call` make."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from types import MethodType
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from mission_tracer import _context, facts, recorder
+from mission_tracer._callables import record_calls
+from mission_tracer._step_table import Repeat
+from mission_tracer.opening import open_run
+from mission_tracer.plans import PlanItem, check_name, plan_items
+from mission_tracer.runs import Run
+from mission_tracer.steps import Step
+from mission_tracer.tools import ToolCall
+
+F = TypeVar("F", bound=Callable[..., Any])
+H = TypeVar("H", Run, Step, ToolCall)
+
+
+class Entry(Generic[H]):
+    """One scope that has begun; knows how to become current and how to end."""
+
+    __slots__ = ("current", "handle")
+
+    def __init__(self, handle: H, *, current: bool) -> None:
+        self.handle: H = handle
+        self.current = current
+
+    def enter(self) -> Any:
+        """Make the handle the current scope; return the one before."""
+        before = _context.scope.get()
+        if self.current:
+            _context.scope.set(self.handle)
+        return before
+
+    def leave(self, before: Any) -> None:
+        """Make the scope before current again, unless something else is current by now."""
+        if self.current and _context.scope.get() is self.handle:
+            _context.scope.set(before)
+
+    def end(self, result: Any = None, error: BaseException | None = None) -> None:
+        """Record how it ended."""
+        if isinstance(self.handle, Step):
+            self.handle.end(error)
+        else:
+            self.handle.end(result, error)
+
+
+class Block(ABC, Generic[H]):
+    """Be a decorator and a block; a block may be entered again, also while it is open."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[Entry[H], Any]] = []
+
+    def __call__(self, function: F) -> F:
+        """Decorate a callable: each call is one scope."""
+        return record_calls(function, self)
+
+    def begin(self, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool) -> Entry[H] | None:
+        """Begin the scope of one call; `None` when it is not recorded. Never raises."""
+        recording = recorder.default()
+        if not recording.enabled:
+            return None
+        try:
+            return self._begin_call(recording, function, args, kwargs, bound=bound)
+        except Exception as error:  # noqa: BLE001 - our own errors stay ours
+            recording.trouble(error, type(self).__name__)
+            return None
+
+    @abstractmethod
+    def _begin_call(
+        self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
+    ) -> Entry[H] | None:
+        """See `begin`."""
+
+    @abstractmethod
+    def _begin_block(self, recording: recorder.Recorder) -> Entry[H]:
+        """Begin the scope of a `with` block."""
+
+    @abstractmethod
+    def _silent(self, recording: recorder.Recorder) -> Entry[H]:
+        """Make a scope that records nothing."""
+
+    def __enter__(self) -> H:
+        recording = recorder.default()
+        try:
+            entry = self._begin_block(recording) if recording.enabled else self._silent(recording)
+        except Exception as error:  # noqa: BLE001 - our own errors stay ours
+            recording.trouble(error, type(self).__name__)
+            entry = self._silent(recording)
+        opened = (entry, entry.enter())
+        self._open.append(opened)
+        _context.blocks.set((*_context.blocks.get(), opened))
+        return entry.handle
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        entry, before = self._pop()
+        entry.leave(before)
+        entry.end(None, error)
+
+    async def __aenter__(self) -> H:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _pop(self) -> tuple[Entry[H], Any]:
+        """Find the entry that ends: this block's innermost one in this context.
+
+        A block that ends in another context than it began in, as abandoned asynchronous generators do, ends its last.
+        """
+        stack = _context.blocks.get()
+        for index in range(len(stack) - 1, -1, -1):
+            if stack[index] in self._open:
+                _context.blocks.set(stack[:index] + stack[index + 1 :])
+                self._open.remove(stack[index])
+                return stack[index]  # type: ignore[no-any-return]  # it is one of `_open`
+        return self._open.pop()
+
+
+class MissionRun(Block[Run]):
+    """Open a run of a mission for each call or block; made by `mission_run`."""
+
+    def __init__(
+        self,
+        name: str | None,
+        *,
+        plan: Iterable[PlanItem] = (),
+        input: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        mission_id: str | None = None,
+        description: str | None = None,
+        instructions: str | None = None,
+        model: str | None = None,
+        execution_mode: str | None = None,
+        capture: Iterable[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self._keeps = _kept(capture)
+        self._name = None if name is None else check_name(name, "name")
+        self._plan = plan_items(plan)
+        self._input = input
+        self._metadata = metadata
+        self._spec = functools.partial(
+            facts.MissionSpec,
+            id=mission_id,
+            description=description,
+            instructions=instructions,
+            model=model,
+            execution_mode=execution_mode,
+        )
+
+    def _begin_call(
+        self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
+    ) -> Entry[Run]:
+        given = _arguments(recording, function, args, kwargs) if "args" in self._keeps else {}
+        values = {**recording.capture.value(self._input), **given} if self._input else given
+        return self._open_run(recording, self._name or _name_of(function), values, _doc_of(function))
+
+    def _begin_block(self, recording: recorder.Recorder) -> Entry[Run]:
+        values = recording.capture.value(self._input) if self._input else {}
+        return self._open_run(recording, self._name or "mission", values, None)
+
+    def _silent(self, recording: recorder.Recorder) -> Entry[Run]:
+        return Entry(Run(recording, None, name=self._name or ""), current=False)
+
+    def _open_run(
+        self, recording: recorder.Recorder, name: str, values: dict[str, Any], about: str | None
+    ) -> Entry[Run]:
+        spec = self._spec(name)
+        if spec.description is None and about:
+            spec = self._spec(name, description=about)
+        run = open_run(recording, spec, values=values, metadata=self._metadata, plan=map(_describe, self._plan))
+        run.keeps_result = "result" in self._keeps
+        return Entry(run, current=True)
+
+
+_described: weakref.WeakValueDictionary[str, PlanStep] = weakref.WeakValueDictionary()
+"""The decorated steps by name: a plan that names one gives its description, which cannot be changed afterwards."""
+
+
+def _describe(step: facts.PlannedStep) -> facts.PlannedStep:
+    known = _described.get(step.step_id)
+    if known is None or known.about is None or step.description != step.step_id:
+        return step
+    return msgspec.structs.replace(step, description=known.about)
+
+
+class PlanStep(Block[Step]):
+    """Enter a step of the current run's plan for each call or block; made by `plan_step`."""
+
+    def __init__(
+        self,
+        name: str | None,
+        *,
+        description: str | None = None,
+        repeat: Repeat | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if repeat not in {None, "reopen", "new"}:
+            raise ValueError(f"repeat must be 'reopen', 'new' or None, not {repeat!r}")
+        self._name = None if name is None else check_name(name, "name")
+        self.about = description
+        self._repeat = repeat
+        self._metadata = metadata or {}
+
+    def __call__(self, function: F) -> F:
+        """Decorate a callable: each call is one step."""
+        target = getattr(function, "__func__", function)
+        self.about = self.about or _doc_of(target)
+        _described[self._name or _name_of(target)] = self
+        return super().__call__(function)
+
+    def _begin_call(
+        self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
+    ) -> Entry[Step] | None:
+        scope = _context.current()
+        if scope is None:
+            _say_outside(recording, "plan_step")
+            return None
+        name = self._name or _name_of(function)
+        return self._enter_step(scope, name, self.about or name)
+
+    def _begin_block(self, recording: recorder.Recorder) -> Entry[Step]:
+        scope = _context.current()
+        if scope is None:
+            _say_outside(recording, "plan_step")
+            return self._silent(recording)
+        name = self._name or "step"
+        return self._enter_step(scope, name, self.about or name)
+
+    def _silent(self, recording: recorder.Recorder) -> Entry[Step]:
+        return Entry(Step(Run(recording, None, name=""), self._name or "", None), current=False)
+
+    def _enter_step(self, scope: Run | Step, name: str, description: str) -> Entry[Step]:
+        run, parent = (scope.run, scope) if isinstance(scope, Step) else (scope, None)
+        step = run.enter_step(name, description, parent, repeat=self._repeat, metadata=self._metadata)
+        return Entry(step, current=True)
+
+
+class ToolCalls(Block[ToolCall]):
+    """Log a tool call for each call or block; made by `tool_call`."""
+
+    def __init__(
+        self,
+        name: str | None,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        capture: Iterable[str] | None = None,
+        reduce: Callable[[list[Any]], Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self._keeps = _kept(capture)
+        self._reduce = reduce
+        self._name = None if name is None else check_name(name, "name")
+        self._arguments = arguments
+
+    def _begin_call(
+        self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
+    ) -> Entry[ToolCall] | None:
+        scope = _context.current()
+        if scope is None:
+            _say_outside(recording, "tool_call")
+            return None
+        arguments = _arguments(recording, function, args, kwargs) if "args" in self._keeps else {}
+        return self._call(scope, self._name or _name_of(function), arguments)
+
+    def _begin_block(self, recording: recorder.Recorder) -> Entry[ToolCall]:
+        scope = _context.current()
+        if scope is None:
+            _say_outside(recording, "tool_call")
+        arguments = recording.capture.value(self._arguments) if self._arguments else {}
+        return self._call(scope, self._name or "tool", arguments)
+
+    def _call(self, scope: Run | Step | None, name: str, arguments: dict[str, Any]) -> Entry[ToolCall]:
+        call = ToolCall(scope, name, arguments, keeps_result="result" in self._keeps, reduce=self._reduce)
+        return Entry(call, current=False)
+
+    def _silent(self, recording: recorder.Recorder) -> Entry[ToolCall]:
+        return Entry(ToolCall(None, self._name or "", {}), current=False)
+
+
+def _say_outside(recording: recorder.Recorder, what: str) -> None:
+    recording.notices.say("debug", f"{what} outside of a run records nothing", cause="outside", once=True)
+
+
+def _kept(capture: Iterable[str] | None) -> frozenset[str]:
+    """Read what a decorator keeps of its calls.
+
+    Raises:
+        TypeError, ValueError: It is no list of `args` and `result`.
+    """
+    if isinstance(capture, str):
+        raise TypeError(f"capture must be a tuple of 'args' and 'result', not {capture!r}")
+    kept = frozenset(("args", "result") if capture is None else capture)
+    if kept - {"args", "result"}:
+        raise ValueError(f"capture may name 'args' and 'result', not {sorted(kept - {'args', 'result'})}")
+    return kept
+
+
+def _arguments(recording: recorder.Recorder, function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    """Capture a call's arguments by name, without the object or class of a method."""
+    if type(function) is MethodType:
+        return recording.capture.arguments(function.__func__, (None, *args), kwargs, skip_first=True)
+    return recording.capture.arguments(function, args, kwargs)
+
+
+def _name_of(function: Any) -> str:
+    name = getattr(function, "__name__", None)
+    return name if isinstance(name, str) and name else type(function).__name__
+
+
+def _doc_of(function: Any) -> str | None:
+    doc = getattr(function, "__doc__", None)
+    first = doc.strip().partition("\n")[0].strip() if isinstance(doc, str) else ""
+    return first or None
