@@ -13,6 +13,7 @@ import msgspec
 
 from mission_tracer import _context, facts, recorder
 from mission_tracer._callables import record_calls
+from mission_tracer._capture import Capture
 from mission_tracer._step_table import Repeat
 from mission_tracer.opening import open_run
 from mission_tracer.plans import PlanItem, check_name, plan_items
@@ -209,6 +210,7 @@ class PlanStep(Block[Step]):
             raise ValueError(f"repeat must be 'reopen', 'new' or None, not {repeat!r}")
         self._name = None if name is None else check_name(name, "name")
         self.about = description
+        self._captured: tuple[Capture, str] | None = None
         self._repeat = repeat
         self._metadata = metadata or {}
 
@@ -227,7 +229,7 @@ class PlanStep(Block[Step]):
             _say_outside(recording, "plan_step")
             return None
         name = self._name or _name_of(function)
-        return self._enter_step(scope, name, self.about or name)
+        return self._enter_step(recording, scope, name)
 
     def _begin_block(self, recording: recorder.Recorder) -> Entry[Step]:
         scope = _context.current()
@@ -235,15 +237,22 @@ class PlanStep(Block[Step]):
             _say_outside(recording, "plan_step")
             return self._silent(recording)
         name = self._name or "step"
-        return self._enter_step(scope, name, self.about or name)
+        return self._enter_step(recording, scope, name)
 
     def _silent(self, recording: recorder.Recorder) -> Entry[Step]:
         return Entry(Step(Run(recording, None, name=""), self._name or "", None), current=False)
 
-    def _enter_step(self, scope: Run | Step, name: str, description: str) -> Entry[Step]:
+    def _enter_step(self, recording: recorder.Recorder, scope: Run | Step, name: str) -> Entry[Step]:
         run, parent = (scope.run, scope) if isinstance(scope, Step) else (scope, None)
-        step = run.enter_step(name, description, parent, repeat=self._repeat, metadata=self._metadata)
+        about = self._shown(recording.capture) if self.about else name
+        step = run.enter_step(name, about, parent, repeat=self._repeat, metadata=self._metadata)
         return Entry(step, current=True)
+
+    def _shown(self, capture: Capture) -> str:
+        """Return the description without secrets; worked out once for a decorated function."""
+        if self._captured is None or self._captured[0] is not capture:
+            self._captured = (capture, capture.text(self.about, max_chars=1000))
+        return self._captured[1]
 
 
 class ToolCalls(Block[ToolCall]):

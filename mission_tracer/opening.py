@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from mission_tracer import _context, facts
 from mission_tracer.recorder import Recorder, about_this_process
 from mission_tracer.runs import Run
@@ -54,7 +56,7 @@ def open_run(
         stream,
         facts.RunOpened,
         key=key,
-        mission=mission,
+        mission=_without_secrets(mission, recording),
         base_url=recording.settings.base_url if recording.settings.api_key else None,
         input=values or None,
         metadata={**(recording.capture.value(metadata) if metadata else {}), "mission_tracer": mark},
@@ -66,3 +68,13 @@ def open_run(
         child = {"key": key, "mission": mission.name}
         parent.log_event(f"Started run {key} of {mission.name!r}", payload={"child_run": child}, step=current_step())
     return run
+
+
+def _without_secrets(mission: facts.MissionSpec, recording: Recorder) -> facts.MissionSpec:
+    capture = recording.capture
+    texts = {
+        name: capture.value(text)
+        for name, text in (("description", mission.description), ("instructions", mission.instructions))
+        if text
+    }
+    return msgspec.structs.replace(mission, **texts) if texts else mission

@@ -207,7 +207,17 @@ class Run:
         with self._lock:
             fresh = [step for step in steps if self._table.plan(step.step_id)]
         if fresh:
-            self._record(facts.PlanDeclared, steps=fresh)
+            capture = self.recorder.capture
+            shown = [
+                facts.PlannedStep(
+                    step.step_id,
+                    capture.text(step.description, max_chars=1000),
+                    step.parent_step_id,
+                    capture.value(step.metadata) if step.metadata else None,
+                )
+                for step in fresh
+            ]
+            self._record(facts.PlanDeclared, steps=shown)
 
     @guarded()
     def add_agent(self, telnyx_agent_id: str) -> None:
