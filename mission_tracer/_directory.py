@@ -90,6 +90,16 @@ class Directory:
                 moved = True
         return moved
 
+    def find_log(self, key: str) -> None:
+        """Bring a run's delivery log back if it was put away without its journal, as a crash in between leaves it.
+
+        Without its log a run would be delivered a second time.
+        """
+        log = self.log(key)
+        if not log.exists():
+            with suppress(FileNotFoundError):
+                (self.delivered / log.name).replace(log)
+
     def prune(self, *, before: float, most_bytes: int) -> list[str]:
         """Delete delivered runs last touched before a time, and the oldest ones over a size; return their keys.
 

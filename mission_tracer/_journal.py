@@ -22,6 +22,7 @@ MEMORY = 1 << 60
 """The first position of a fact that is held in memory."""
 
 _CHUNK = 128 * 1024
+_PATIENCE = 0.05  # seconds
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 
 
@@ -52,6 +53,7 @@ class AppendFile:
     def __init__(self, path: Path, *, create: bool, power: bool = False) -> None:
         flags = os.O_RDWR | os.O_APPEND | _CLOEXEC | (os.O_CREAT if create else 0)
         self.path = path
+        self.fd = -1  # so that closing is safe when opening fails
         self.fd = os.open(path, flags, 0o600)
         self._power = power
         # A machine that died in mid-line left no line's end: the next line must begin on a row of its own.
@@ -81,6 +83,15 @@ class AppendFile:
     def size(self) -> int:
         """Return the file's length in bytes."""
         return os.fstat(self.fd).st_size
+
+    def is_in_place(self) -> bool:
+        """Say whether the file's name still means this file: it may have been put away while it was being opened."""
+        try:
+            named = os.stat(self.path)
+        except FileNotFoundError:
+            return False
+        mine = os.fstat(self.fd)
+        return (named.st_dev, named.st_ino) == (mine.st_dev, mine.st_ino)
 
     def _last_byte(self) -> bytes:
         os.lseek(self.fd, -1, os.SEEK_END)
@@ -281,20 +292,22 @@ class Journal:
 
     def _open(self) -> AppendFile:
         assert self.path is not None
-        try:
-            file = AppendFile(self.path, create=self._create, power=self._power)
-        except FileNotFoundError:
-            if not self._restore():
-                raise
-            file = AppendFile(self.path, create=False, power=self._power)
-        # The exclusive lock is held only for the moment it takes to close a dead run. A holder that was stopped in that
-        # moment must not stop us: after a while we write without the mark of a living writer.
-        for _ in range(100):
-            if _locks.try_lock(file.fd, shared=True):
-                break
-            time.sleep(0)
-        self._create = False
-        return file
+        while True:
+            try:
+                file = AppendFile(self.path, create=self._create, power=self._power)
+            except FileNotFoundError:
+                if not self._restore():
+                    raise
+                continue
+            # The exclusive lock is held only for the moment it takes to close a dead run, or to put a delivered one
+            # away. A holder that was stopped in that moment must not stop us: after a while we write without the mark
+            # of a living writer.
+            deadline = time.monotonic() + _PATIENCE
+            while not _locks.try_lock(file.fd, shared=True) and time.monotonic() < deadline:
+                time.sleep(0.0002)
+            if file.is_in_place():
+                self._create = False
+                return file
 
     def close(self) -> None:
         """Stop being a writer; a later fact makes this process one again.

@@ -211,6 +211,8 @@ class Roster:
         on_disk = self._directory is not None and (stream is None or stream.journal.is_on_disk)
         path = self._directory.journal(key) if self._directory is not None and on_disk else None
         log_path = self._directory.log(key) if self._directory is not None and on_disk else None
+        if self._directory is not None and on_disk:
+            self._directory.find_log(key)
         log = DeliveryLog(log_path, power=self._power, on_trouble=self._log_trouble)
         try:
             if not log.try_open():
@@ -262,8 +264,12 @@ class Roster:
     def _detach(self, stream: Stream) -> None:
         with self.lock:
             self._streams.pop(stream.key, None)
-            stream.attached = False
+            stream.attached = stream.dirty = False
             self.recorded += stream.take_recorded()
+        if stream.journal.is_open:
+            # It was written to in this very moment, by somebody who still saw it attached.
+            self.attach(stream)
+            stream.dirty = True
 
     # ---- what other processes left ----
 
