@@ -10,7 +10,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -194,19 +195,41 @@ Raises:
 """
 
 
+_BEGIN = b'{"fact":"'
+_T = TypeVar("_T")
+
+
+def read(line: bytes) -> Fact | None:
+    """Turn a line into its fact; `None` when there is none in it.
+
+    A writer that died in the middle of a line leaves it without an end, and the next writer's line comes to stand on
+    the same row: that one is read from where it begins.
+    """
+    return _first(line, decode)
+
+
+def _first(line: bytes, turn: Callable[[bytes], _T]) -> _T | None:
+    """Read the first whole object of a line: nearly always the line itself."""
+    start = 0
+    while start >= 0:
+        try:
+            return turn(line[start:] if start else line)
+        except (msgspec.MsgspecError, RecursionError):
+            start = line.find(_BEGIN, start + 1)
+    return None
+
+
 class _Name(Struct):
     id: str
 
 
-_decode_name = msgspec.json.Decoder(_Name).decode
+_decode_name: Callable[[bytes], _Name] = msgspec.json.Decoder(_Name).decode
 
 
 def writer_of(line: bytes) -> str:
     """Say which writer wrote a line; empty for a damaged one."""
-    try:
-        return _decode_name(line).id.rpartition(".")[0]
-    except msgspec.MsgspecError:
-        return ""
+    name = _first(line, _decode_name)
+    return name.id.rpartition(".")[0] if name is not None else ""
 
 
 def mark(fact_id: str, at: dt.datetime) -> dict[str, Any]:

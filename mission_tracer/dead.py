@@ -1,0 +1,116 @@
+"""Look after what the server refused for good: list it, have it sent again, or give it up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import msgspec
+
+from mission_tracer import _records
+from mission_tracer._directory import Directory
+from mission_tracer._journal import AppendFile, iterate_lines
+
+
+class DeadFact(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact that the server refused.
+
+    Args:
+        key: The run's key.
+        fact: The fact's id; empty when its line is damaged.
+        position: Where in the journal it stands.
+        operation: The request that was refused; empty when there was none.
+        status: The HTTP status; 0 when there was none.
+        reason: The server's words.
+    """
+
+    key: str
+    fact: str
+    position: int
+    operation: str
+    status: int
+    reason: str
+
+
+def listing(directory: Directory) -> Iterator[DeadFact]:
+    """List the refused facts of every run, the oldest run first; a log that cannot be read is left out."""
+    for key in sorted({*directory.keys(), *directory.delivered_keys()}):
+        yield from _refused(directory, key)
+
+
+def retry(directory: Directory, *, key: str | None = None, fact: str | None = None) -> int:
+    """Have refused facts sent again, by whoever delivers their run; return how many.
+
+    Args:
+        directory: The state directory.
+        key: Only this run's; `None`: those of every run.
+        fact: Only the fact of this id; `None`: all.
+
+    Raises:
+        OSError: A delivery log cannot be written.
+    """
+    return _decide(directory, _records.Retried, key, fact)
+
+
+def drop(directory: Directory, *, key: str | None = None, fact: str | None = None) -> int:
+    """Give refused facts up, so that they count as dropped; return how many.
+
+    Args:
+        directory: The state directory.
+        key: Only this run's; `None`: those of every run.
+        fact: Only the fact of this id; `None`: all.
+
+    Raises:
+        OSError: A delivery log cannot be written.
+    """
+    return _decide(directory, _records.Dropped, key, fact)
+
+
+def _decide(
+    directory: Directory,
+    record: type[_records.Retried | _records.Dropped],
+    key: str | None,
+    fact: str | None,
+) -> int:
+    chosen = [item for item in listing(directory) if key in {None, item.key} and fact in {None, item.fact}]
+    for item in chosen:
+        _note(directory, item.key, _records.encode(record(item.position)))
+    return len(chosen)
+
+
+def _note(directory: Directory, key: str, line: bytes) -> None:
+    """Append to a delivery log. One `write` needs no lock, and whoever delivers the run looks for such lines."""
+    while True:
+        directory.bring_back(key)
+        file = AppendFile(directory.log(key), create=False)
+        try:
+            file.append(line)
+            if file.is_in_place():
+                return
+        finally:
+            file.close()
+
+
+def _refused(directory: Directory, key: str) -> list[DeadFact]:
+    found: dict[int, DeadFact] = {}
+    place = directory.find(key)
+    if place is None:
+        return []
+    with suppress(OSError):
+        for line in iterate_lines(place[1]):
+            try:
+                record = _records.decode(line.content)
+            except msgspec.MsgspecError:
+                continue
+            if isinstance(record, _records.Rejected):
+                found[record.position] = DeadFact(
+                    key=key,
+                    fact=record.fact,
+                    position=record.position,
+                    operation=record.operation,
+                    status=record.status,
+                    reason=record.reason,
+                )
+            elif isinstance(record, (_records.Retried, _records.Dropped)):
+                found.pop(record.position, None)
+    return [found[position] for position in sorted(found)]
