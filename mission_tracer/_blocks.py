@@ -6,7 +6,7 @@ import functools
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -15,6 +15,7 @@ from mission_tracer import _context, facts, recorder
 from mission_tracer._callables import record_calls
 from mission_tracer._capture import Capture
 from mission_tracer._step_table import Repeat
+from mission_tracer._twin import told
 from mission_tracer.opening import open_run
 from mission_tracer.plans import PlanItem, check_name, plan_items
 from mission_tracer.runs import Run
@@ -42,9 +43,20 @@ class Entry(Generic[H]):
         return before
 
     def leave(self, before: Any) -> None:
-        """Make the scope before current again, unless something else is current by now."""
-        if self.current and _context.scope.get() is self.handle:
+        """Make the scope before current again.
+
+        In another context, where an abandoned coroutine may end, something else is current, and stays so; a block
+        inside this one that was left open is left with it.
+        """
+        now = _context.scope.get()
+        if self.current and (now is self.handle or _is_inside(now, self.handle)):
             _context.scope.set(before)
+
+    @property
+    def note(self) -> Callable[[Any], None] | None:
+        """Take in each item of a generator; `None`: they are not wanted."""
+        handle: object = self.handle
+        return handle.note_item if isinstance(handle, ToolCall) and handle.wants_items else None
 
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Record how it ended."""
@@ -54,11 +66,21 @@ class Entry(Generic[H]):
             self.handle.end(result, error)
 
 
+def _is_inside(scope: Run | Step | None, handle: object) -> bool:
+    while scope is not None and scope is not handle:
+        scope = (scope.parent or scope.run) if isinstance(scope, Step) else scope.parent
+    return scope is not None
+
+
 class Block(ABC, Generic[H]):
     """Be a decorator and a block; a block may be entered again, also while it is open."""
 
     def __init__(self) -> None:
         self._open: list[tuple[Entry[H], Any]] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        # It goes to other processes with the functions it decorates; what is open here is not open there.
+        return {**self.__dict__, "_open": []}
 
     def __call__(self, function: F) -> F:
         """Decorate a callable: each call is one scope."""
@@ -161,7 +183,7 @@ class MissionRun(Block[Run]):
     def _begin_call(
         self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
     ) -> Entry[Run]:
-        given = _arguments(recording, function, args, kwargs) if "args" in self._keeps else {}
+        given = _arguments(recording, function, args, kwargs, bound=bound) if "args" in self._keeps else {}
         values = {**recording.capture.value(self._input), **given} if self._input else given
         return self._open_run(recording, self._name or _name_of(function), values, _doc_of(function))
 
@@ -216,9 +238,8 @@ class PlanStep(Block[Step]):
 
     def __call__(self, function: F) -> F:
         """Decorate a callable: each call is one step."""
-        target = getattr(function, "__func__", function)
-        self.about = self.about or _doc_of(target)
-        _described[self._name or _name_of(target)] = self
+        self.about = self.about or _doc_of(function)
+        _described[self._name or _name_of(function)] = self
         return super().__call__(function)
 
     def _begin_call(
@@ -279,7 +300,7 @@ class ToolCalls(Block[ToolCall]):
         if scope is None:
             _say_outside(recording, "tool_call")
             return None
-        arguments = _arguments(recording, function, args, kwargs) if "args" in self._keeps else {}
+        arguments = _arguments(recording, function, args, kwargs, bound=bound) if "args" in self._keeps else {}
         return self._call(scope, self._name or _name_of(function), arguments)
 
     def _begin_block(self, recording: recorder.Recorder) -> Entry[ToolCall]:
@@ -315,19 +336,29 @@ def _kept(capture: Iterable[str] | None) -> frozenset[str]:
     return kept
 
 
-def _arguments(recording: recorder.Recorder, function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+def _arguments(recording: recorder.Recorder, function: Any, args: Any, kwargs: Any, *, bound: bool) -> dict[str, Any]:
     """Capture a call's arguments by name, without the object or class of a method."""
     if type(function) is MethodType:
         return recording.capture.arguments(function.__func__, (None, *args), kwargs, skip_first=True)
-    return recording.capture.arguments(function, args, kwargs)
+    if type(function) is FunctionType:
+        args, kwargs = told(function, args, kwargs)
+    return recording.capture.arguments(function, args, kwargs, skip_first=bound)
 
 
 def _name_of(function: Any) -> str:
+    function = function if type(function) is FunctionType else _plain(function)
     name = getattr(function, "__name__", None)
     return name if isinstance(name, str) and name else type(function).__name__
 
 
 def _doc_of(function: Any) -> str | None:
-    doc = getattr(function, "__doc__", None)
+    doc = getattr(_plain(function), "__doc__", None)
     first = doc.strip().partition("\n")[0].strip() if isinstance(doc, str) else ""
     return first or None
+
+
+def _plain(function: Any) -> Any:
+    """Return what was decorated, or what it is made of, whichever has a name."""
+    while isinstance(function, (functools.partial, functools.partialmethod, functools.cached_property)):
+        function = function.func
+    return function.fget if isinstance(function, property) else getattr(function, "__func__", function)

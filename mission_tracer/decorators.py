@@ -10,6 +10,7 @@ from typing import Any, TypeVar, overload
 
 from mission_tracer import _context
 from mission_tracer._blocks import MissionRun, PlanStep, ToolCalls
+from mission_tracer._callables import is_decorable
 from mission_tracer._step_table import Repeat
 from mission_tracer.plans import PlanItem
 
@@ -54,7 +55,7 @@ def mission_run(name: Any = None, **options: Any) -> Any:
     Raises:
         TypeError, ValueError: An argument is wrong; the message names it.
     """
-    if callable(name) or isinstance(name, (classmethod, staticmethod)):
+    if is_decorable(name):
         return MissionRun(None, **options)(name)
     return MissionRun(name, **options)
 
@@ -85,7 +86,7 @@ def plan_step(name: Any = None, **options: Any) -> Any:
     Raises:
         TypeError, ValueError: An argument is wrong; the message names it.
     """
-    if callable(name) or isinstance(name, (classmethod, staticmethod)):
+    if is_decorable(name):
         return PlanStep(None, **options)(name)
     return PlanStep(name, **options)
 
@@ -116,7 +117,7 @@ def tool_call(name: Any = None, **options: Any) -> Any:
     Raises:
         TypeError, ValueError: An argument is wrong; the message names it.
     """
-    if callable(name) or isinstance(name, (classmethod, staticmethod)):
+    if is_decorable(name):
         return ToolCalls(None, **options)(name)
     return ToolCalls(name, **options)
 
