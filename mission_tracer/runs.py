@@ -14,6 +14,7 @@ from mission_tracer import facts
 from mission_tracer._binding import Binding
 from mission_tracer._endings import as_payload, is_cancellation, mark_of
 from mission_tracer._guard import guarded
+from mission_tracer._outcome import Outcome, say
 from mission_tracer._shared_steps import SharedSteps
 from mission_tracer._step_table import Repeat, StepTable
 from mission_tracer._stream import Stream
@@ -43,13 +44,12 @@ class Run:
         "__weakref__",
         "_agent_id",
         "_binding",
-        "_error",
+        "_error_at",
         "_error_mark",
+        "_is_ended",
         "_lock",
         "_outcome",
-        "_payload",
         "_sharing",
-        "_summary",
         "_table",
         "is_joined",
         "joins",
@@ -75,11 +75,10 @@ class Run:
         self._sharing: SharedSteps | None = None
         self._lock = threading.Lock()
         self._binding = Binding(recorder)
-        self._outcome: str | None = None
-        self._summary: str | None = None
-        self._payload: Mapping[str, Any] | None = None
-        self._error: str | None = None
+        self._outcome = Outcome()
+        self._is_ended = False
         self._error_mark: object = None
+        self._error_at = 0.0
 
     # ---- identity ----
 
@@ -249,66 +248,53 @@ class Run:
             summary: What came of it, for a person; `None`: made from the result.
             payload: What came of it, for a program; `None`: the result.
         """
-        self._outcome, self._summary, self._payload, self._error = "succeeded", summary, payload, None
+        self._outcome = Outcome("succeeded", summary, payload)
 
     @guarded()
     def fail(self, error: str | BaseException) -> None:
         """Let the run end as failed when its block ends, for this reason."""
-        self._outcome, self._error = "failed", self.reason(error)
+        self._outcome = Outcome("failed", error=self.reason(error))
 
     @guarded()
     def cancel(self) -> None:
         """Let the run end as cancelled when its block ends."""
-        self._outcome = "cancelled"
+        self._outcome = Outcome("cancelled")
 
     def reason(self, error: str | BaseException) -> str:
         """Say an error, or a reason given as text, in one line."""
-        capture = self.recorder.capture
-        return capture.error(error) if isinstance(error, BaseException) else capture.text(error, max_chars=2000)
+        return say(error, self.recorder.capture)
 
     @guarded()
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
-        """Close the run: with what its block returned, or with what it raised."""
-        if self.stream is None:
+        """Close the run, once: with what its block returned, or with what it raised."""
+        if self.stream is None or self._is_ended:
             return
-        if error is not None and not (isinstance(error, SystemExit) and not error.code):
-            self._end_with(error)
-            return
-        status = self._outcome or "succeeded"
+        self._is_ended = True
         capture = self.recorder.capture
-        if not self.keeps_result or capture.mode != "full":
-            result = None
-        payload = self._payload if self._payload is not None else as_payload(result)
-        summary = self._summary if self._summary is not None else capture.summary(payload if result is None else result)
-        self._close(
-            status,
-            capture.text(summary, max_chars=2000) if summary else self._took(),
-            capture.value(payload) if payload is not None else None,
-            self._error,
-        )
-
-    def _end_with(self, error: BaseException) -> None:
-        if is_cancellation(error):
-            status = self._outcome or "cancelled"
+        if error is not None and not (isinstance(error, SystemExit) and not error.code):
+            if not is_cancellation(error):
+                self.note_error(error, None)
+            ending = self._outcome.of_error(error, capture)
         else:
-            status = "failed"
-            self.note_error(error, None)
-        self._close(status, self._summary, None, self._error or self.reason(error))
-
-    def _took(self) -> str:
-        return f"finished in {time.perf_counter() - self.started:.1f} s"
-
-    def _close(self, status: str, summary: str | None, payload: Any, error: str | None) -> None:
-        self._record(facts.RunClosed, status=status, summary=summary, payload=payload, error=error)
-        assert self.stream is not None
+            kept = result if self.keeps_result and capture.mode == "full" else None
+            ending = self._outcome.of_result(kept, time.perf_counter() - self.started, capture)
+        self._record(facts.RunClosed, **ending)
         self.stream.journal.close()
 
-    def note_error(self, error: BaseException, step_id: str | None, **details: Any) -> None:
-        """Log an `error` event, unless this very error was logged where it came up."""
+    def note_error(self, error: BaseException, step_id: str | None, *, since: float = 0.0, **details: Any) -> None:
+        """Log an `error` event, unless this very error was logged where it came up.
+
+        Args:
+            error: What was raised.
+            step_id: The step it belongs to; `None`: none.
+            since: When what it passes through began (`time.perf_counter()`): an error that was logged before that is
+                another one, even if it looks the same. 0: it began before any error.
+            details: More for the payload.
+        """
         mark = mark_of(error)
-        if self._error_mark == mark:
+        if self._error_mark == mark and self._error_at >= since:
             return
-        self._error_mark = mark
+        self._error_mark, self._error_at = mark, time.perf_counter()
         capture = self.recorder.capture
         self.write_event("error", capture.error(error), {**details, "error": capture.exception(error)}, step_id)
 

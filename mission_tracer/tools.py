@@ -88,7 +88,7 @@ class ToolCall:
         if isinstance(error, GeneratorExit):
             about["abandoned"] = True  # its consumer had enough
         elif error is not None:
-            run.note_error(error, self._step_id, **about)
+            run.note_error(error, self._step_id, since=self._started, **about)
             return
         capture = run.recorder.capture
         keeps = self._keeps_result and capture.mode == "full"

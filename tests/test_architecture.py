@@ -26,7 +26,7 @@ LAYERS: list[set[str]] = [
     {"client", "_transport", "_journal", "_directory", "_delivery_log", "_books", "_stream"},
     {"_lane", "_sender", "_roster", "dead"},
     {"recorder"},
-    {"plans", "steps", "tools", "_binding", "_shared_steps", "runs", "_callables", "_drivers", "_twin"},
+    {"plans", "steps", "tools", "_binding", "_outcome", "_shared_steps", "runs", "_callables", "_drivers", "_twin"},
     {"opening", "_blocks", "decorators", "propagation"},
     {"instrument", "integrations", "testing", "pytest_plugin"},
     {"__init__", "server", "cli", "demo", "__main__"},
