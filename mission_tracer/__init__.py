@@ -27,6 +27,7 @@ _LAZY = {
     "AsyncMissionsClient": "mission_tracer.client",
     "MissionsClient": "mission_tracer.client",
 }
+_LAZY_MODULES = {"client", "integrations", "server", "testing"}
 
 
 def flush(timeout: float | None = None) -> bool:
@@ -55,6 +56,8 @@ def stats() -> Stats:
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _LAZY_MODULES:
+        return importlib.import_module(f"mission_tracer.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
