@@ -65,10 +65,10 @@ def _hung(hinge: str, shapes: tuple[tuple[str, int, str, str], ...]) -> str:
 
 
 _CANDIDATE = (
-    r":|=|>|%3D|,(?<=[\"'],)(?= ?b?[\"'])"
+    r":|=|>|%3D|,(?<=[\"'],)(?= ?b?\\{0,8}[\"'])"
     # A dash: a private key in PEM, an option of a command line, or a shape of the table.
     r"|-(?:(?P<private_key>----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----)"
-    r"|(?<!\S-)-(?P<option>[A-Za-z][A-Za-z0-9_-]{1,64})[ \t]"
+    r"|(?:(?<![A-Za-z0-9]-)|(?<=\\[nrt]-))-(?P<option>[A-Za-z][A-Za-z0-9_-]{1,64})[ \t]"
     # (Looking at two characters first spares a UUID or a snake_case name the whole table.)
     rf"|(?<=[A-Za-z]{{2}}-)(?=[A-Za-z0-9_-]{{8}})(?:{_hung('-', _AFTER_DASH)}))"
     rf"|_(?<=[A-Za-z][A-Za-z0-9]_)(?=[A-Za-z0-9_+/-]{{8}})(?:{_hung('_', _AFTER_UNDERSCORE)})"

@@ -11,19 +11,21 @@ if TYPE_CHECKING:
 __all__ = ["assigned", "optioned"]
 
 # The name, read backwards from the separator: perhaps blanks, perhaps quotes and a bracket, the name, what is before.
-_NAME_BACKWARDS = re.compile(r"([ \t]{0,4}[\]\"'`\\]{0,6})([A-Za-z0-9_.\-]{1,64})(.?)([A-Za-z]{0,16})", re.DOTALL)
+_NAME_BACKWARDS = re.compile(r"([ \t]{0,4}[\]\"'`\\]{0,10})([A-Za-z0-9_.\-]{1,64})(.?)([A-Za-z]{0,16})", re.DOTALL)
 _NAME_WINDOW = 100
 _QUOTES = frozenset("\"'`")
 _MAY_END_A_NAME = frozenset(" \t]_-\\") | _QUOTES
 _LABEL = re.compile(
-    r"(?:name|key)[\"']?\s{0,2}[:=]\s{0,2}[\"']?([\w.\-]{1,64})[\"']?,?\s{0,2}[\"']?value[\"']?\s{0,2}\Z", re.IGNORECASE
+    r"(?:name|key)[\"'\\]{0,9}\s{0,2}[:=]\s{0,2}[\"'\\]{0,9}([\w.\-]{1,64})[\"'\\]{0,9},?\s{0,2}[\"'\\]{0,9}"
+    r"value[\"'\\]{0,9}\s{0,2}\Z",
+    re.IGNORECASE,
 )
 _CLOSING = frozenset(")]")
 _ESCAPED_BLANKS = frozenset("nrt")
 # `API key: ...`: the last word alone tells nothing, the two together do.
 _SECOND_WORDS = frozenset({"key", "keys", "id", "code"})
 
-_BEFORE_VALUE = re.compile(r"[:=>]{0,2}[ \t]{0,16}(?:[bBrRfFuU]{1,2}(?=[\"']))?")
+_BEFORE_VALUE = re.compile(r"[:=>]{0,2}[ \t]{0,16}(?:[bBrRfFuU]{1,2}(?=\\{0,8}[\"']))?")
 _ESCAPED_QUOTE = re.compile(r"\\{1,8}[\"']")
 _END = re.compile(
     r"\s|[\"'`](?=[\s,)}\]:;]|$)|\\{1,8}[\"'](?=[\s,)}\]:;\\]|$)|\\[rn]|</"
@@ -106,12 +108,14 @@ def _other_name(text: str, at: int, name: str, found: re.Match[str]) -> str | No
 
 def _paired(text: str, after: int, name: str, ahead: str, is_secret: Callable[[str, bool], bool]) -> Span | None:
     """Find the second of a written pair, `('cookie', '...')`, or what follows a written option, `'--token', '...'`."""
-    if not (name.startswith("--") or ahead.lstrip("bBuU")[:1] in {"(", "["}):
+    if not (name.startswith("--") or ahead.lstrip("bBuU\\")[:1] in {"(", "["}):
         return None
     if not is_secret(name, False):  # noqa: FBT003 - a predicate of two
         return None
     start, end = _value(text, after, name, "")
-    closed = text[start - 1 : start] in _QUOTES and (name.startswith("--") or text[end + 1 : end + 2] in _CLOSING)
+    closed = text[start - 1 : start] in _QUOTES and (
+        name.startswith("--") or text[end : end + 10].lstrip("\\\"'")[:1] in _CLOSING
+    )
     return _unless_innocent(text, start, end) if closed else None
 
 

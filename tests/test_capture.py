@@ -182,6 +182,29 @@ def test_a_secret_is_shown_in_no_position(place: Any, secret: str) -> None:
         assert secret[-12:] not in str(output)
 
 
+FILLERS = st.sampled_from(["", "lorem ipsum ", "x", "a,b;c=d ", "y\n", "\\\\n", '"', "'", "("])
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    st.lists(
+        st.tuples(FILLERS, st.integers(0, 2000), st.sampled_from(POSITIONS[5:11]), st.sampled_from(SECRETS), FILLERS),
+        min_size=1,
+        max_size=5,
+    ),
+    st.sampled_from([64, 100, 300, 1000, 5000, 32768]),
+)
+def test_no_cut_of_a_payload_shows_a_part_of_a_secret(parts: list[Any], most: int) -> None:
+    """Wherever secrets stand in long texts and however little is kept of them, no part of one is shown."""
+    texts = [
+        f"{(filler * times)[:times]} {place(secret)} {(after * times)[:times]}"
+        for filler, times, place, secret, after in parts
+    ]
+    for value in (texts, dict(enumerate(texts)), [{"a": ValueError(text)} for text in texts], repr(texts)):
+        output = str(CAPTURE.value(value, max_bytes=most))
+        assert not any(part in output for part in ("aB3dE6", "01AB9C4D", "swordfish"))
+
+
 @pytest.mark.parametrize("place", [lambda s: s, lambda s: {s: s}, lambda s: [f"x{s}y"], lambda s: {"note": f"({s})"}])
 def test_a_known_secret_of_any_shape_is_hidden(place: Any) -> None:
     """The configured API key is hidden by its value alone, even with the rules switched off."""
