@@ -22,6 +22,7 @@ from mission_tracer._delivery_log import LogFollower
 from mission_tracer._directory import Directory
 from mission_tracer._journal import Journal, JournalFullError, MemoryFacts
 from mission_tracer._notices import Notices
+from mission_tracer._recorder_export import load_export
 from mission_tracer._redact import Redaction
 from mission_tracer._roster import Roster
 from mission_tracer._sender import MAX_THREADS, Sender
@@ -70,6 +71,7 @@ class Recorder:
         self._prepared = False
         self._exit_pid = 0
         self._offline_runs: list[str] = []
+        self._export = load_export(self)
         self._begin()
 
     def _begin(self) -> None:
@@ -203,6 +205,8 @@ class Recorder:
                 self._attach(stream)
         if self.sends and self.sender.asleep:
             self.sender.wake()
+        if self._export is not None:
+            self._export.observe(stream.key, fact)
 
     def _attach(self, stream: Stream) -> None:
         self.roster.attach(stream)

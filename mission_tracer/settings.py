@@ -175,6 +175,12 @@ class Settings:
     max_memory_facts: int = _setting(
         _count(0), 100_000, "How many facts are held in memory when the disk takes none; more are dropped and counted."
     )
+    export: str | None = _setting(
+        _choice("otel"),
+        None,
+        "`otel`: runs, steps and tool calls are also shown as OpenTelemetry spans.",
+        shown="none",
+    )
     log_level: str = _setting(
         _choice("debug", "info", "warning", "error", "off"),
         "warning",

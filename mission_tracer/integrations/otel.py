@@ -66,41 +66,25 @@ class MissionSpanProcessor(SpanProcessor):
         node = Node(name_for(span.name, "span"), parent, self._spans.here())
         node.family = _family(origin)
         node.silent = _is_told_elsewhere(node, origin)
-        self._spans.add((context.trace_id, context.span_id), node, span)
-        if node.silent:
-            return
-        attributes = span.attributes or {}
-        kind = _genai.kind_of(attributes)
-        if kind is not None:
-            self._begin(node, kind, attributes)
-            self._hold(node)
-        elif span.kind in {SpanKind.SERVER, SpanKind.CONSUMER, SpanKind.PRODUCER}:
-            node.kind = Kind.OTHER
-        elif parent is not None and parent.family == _LATE_FAMILY:
-            # Such spans say what they are when they end. One that has a part is an agent or a chain.
-            self._place_ancestors(node)
+        with _context.silence():
+            self._spans.add((context.trace_id, context.span_id), node, span)
+            if not node.silent:
+                self._start(node, span)
 
     @guarded()
     def on_end(self, span: ReadableSpan) -> None:
         """End what the span began, or record it now if only its end says what it was."""
         context = span.get_span_context()
         node = None if context is None else self._spans.take((context.trace_id, context.span_id))
-        if node is None or node.ended:
-            return
-        attributes = span.attributes or {}
-        if node.kind is None and not node.silent:
-            kind = _genai.kind_of(attributes) or (Kind.CHAIN if node.scope is not None else None)
-            if kind is not None:
-                self._begin(node, kind, attributes, is_over=True)
-        if node.kind in {None, Kind.OTHER} or node.silent:
-            node.dissolve()
-        else:
-            self._finish(node, attributes, _error_of(span, node))
+        if node is not None and not node.ended:
+            with _context.silence():
+                self._end(node, span)
 
     @guarded()
     def shutdown(self) -> None:
         """End what is still under way."""
-        self._spans.close()
+        with _context.silence():
+            self._spans.close()
 
     @guarded(otherwise=True)
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -113,7 +97,30 @@ class MissionSpanProcessor(SpanProcessor):
         # A False would keep the provider from flushing the processors after this one.
         return not recording.sends or recording.flush(timeout_millis / 1000, stall=recording.settings.flush_stall)
 
-    # ---- what they do ----
+    # ---- what they do, in silence: what comes from spans is not shown as spans once more ----
+
+    def _start(self, node: Node, span: Span) -> None:
+        attributes = span.attributes or {}
+        kind = _genai.kind_of(attributes)
+        if kind is not None:
+            self._begin(node, kind, attributes)
+            self._hold(node)
+        elif span.kind in {SpanKind.SERVER, SpanKind.CONSUMER, SpanKind.PRODUCER}:
+            node.kind = Kind.OTHER
+        elif node.parent is not None and node.parent.family == _LATE_FAMILY:
+            # Such spans say what they are when they end. One that has a part is an agent or a chain.
+            self._place_ancestors(node)
+
+    def _end(self, node: Node, span: ReadableSpan) -> None:
+        attributes = span.attributes or {}
+        if node.kind is None and not node.silent:
+            kind = _genai.kind_of(attributes) or (Kind.CHAIN if node.scope is not None else None)
+            if kind is not None:
+                self._begin(node, kind, attributes, is_over=True)
+        if node.kind in {None, Kind.OTHER} or node.silent:
+            node.dissolve()
+        else:
+            self._finish(node, attributes, _error_of(span, node))
 
     def _begin(self, node: Node, kind: Kind, attributes: _genai.Attributes, *, is_over: bool = False) -> None:
         """Record the beginning of a span that is known now."""
