@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["Fields", "Items", "Line", "integer", "real", "type_name"]
 
@@ -16,24 +15,21 @@ _MOST_BITS = 2048
 _DIGITS_PER_BIT = 0.30103
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(NamedTuple):
     """What has named parts: those that are shown, and how many there are (None: all are shown)."""
 
     pairs: list[tuple[Any, Any]]
     total: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(NamedTuple):
     """What has parts in a row: those that are shown, and how many there are."""
 
     values: list[Any]
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A text that was made from an object; memory addresses in it mean nothing to a reader."""
 
     text: str

@@ -45,7 +45,7 @@ def is_control_flow(error: BaseException) -> bool:
     return isinstance(error, _CONTROL_FLOW) or type(error).__name__ in {"CancelledError", "Cancelled"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Redaction:
     """Hide secrets; built once from the settings and never changed. Use `default` or `build`.
 
@@ -62,10 +62,10 @@ class Redaction:
     patterns: tuple[re.Pattern[str], ...] = ()
     callback: Callback | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    _exact: tuple[tuple[str, re.Pattern[str]], ...] = field(default=(), init=False, repr=False, compare=False)
-    _known: dict[tuple[str, bool], bool] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _candidate: re.Pattern[str] = field(default_factory=candidate, init=False, repr=False, compare=False)
-    _margin: int = field(default=MARGIN, init=False, repr=False, compare=False)
+    _exact: tuple[tuple[str, re.Pattern[str]], ...] = field(default=(), init=False, repr=False)
+    _known: dict[tuple[str, bool], bool] = field(default_factory=dict, init=False, repr=False)
+    _candidate: re.Pattern[str] = field(default_factory=candidate, init=False, repr=False)
+    _margin: int = field(default=MARGIN, init=False, repr=False)
 
     def __post_init__(self) -> None:
         exact = tuple((one, _literally(one)) for secret in self.secrets for one in _spellings(secret))
