@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from mission_tracer._delivery_log import read_log
@@ -52,6 +51,8 @@ class Binding:
 
     async def wait_async(self, key: str, timeout: float | None) -> bool:
         """Wait as `wait` does, without blocking the event loop."""
+        import asyncio  # the loop that runs this has imported it
+
         deadline = _deadline(timeout)
         while self.ids(key)[1] is None and self._is_hopeful(key) and time.monotonic() < deadline:
             await asyncio.sleep(_GLANCE)

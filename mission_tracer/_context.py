@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import functools
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
 
-from contextvars_extras import ContextVarsRegistry
-from contextvars_extras.context_var_descriptor import ContextVarDescriptor
-
-
-class _Current(ContextVarsRegistry):  # type: ignore[misc]  # the library ships no types
-    # Setting an unknown attribute must be an error, not a new variable.
-    _registry_allocate_on_setattr = False
-
-    scope: ContextVarDescriptor[Any] = ContextVarDescriptor(default=None)
-    quiet: ContextVarDescriptor[Any] = ContextVarDescriptor(default=False)
-    owner: ContextVarDescriptor[Any] = ContextVarDescriptor(default=None)
-    blocks: ContextVarDescriptor[Any] = ContextVarDescriptor(default=())
-
-
-# The raw variables: a read through the registry's descriptors costs ten times as much, and this is the hot path.
-scope: ContextVar[Any] = _Current.scope.context_var
+# Raw variables: a read through the registry's descriptors costs ten times as much, and this is the hot path.
+scope: ContextVar[Any] = ContextVar("mission_tracer.scope", default=None)
 """The innermost open run or step of this context, or `None`."""
 
-quiet: ContextVar[bool] = _Current.quiet.context_var
+quiet: ContextVar[bool] = ContextVar("mission_tracer.quiet", default=False)
 """True while our own requests are made: no integration records them."""
 
-owner: ContextVar[int | None] = _Current.owner.context_var
+owner: ContextVar[int | None] = ContextVar("mission_tracer.owner", default=None)
 """The rank of the integration that records the call under way; weaker ones leave it alone (`_ownership`)."""
 
-
-blocks: ContextVar[tuple[Any, ...]] = _Current.blocks.context_var
+blocks: ContextVar[tuple[Any, ...]] = ContextVar("mission_tracer.blocks", default=())
 """The `with` blocks that are open in this context, the innermost last."""
+
+
+@functools.cache
+def _registry() -> Any:
+    """Return the registry of these variables, which sets them for the length of a block.
+
+    Reached at its first use: it imports asyncio, which takes as long as the whole recording side.
+    """
+    from contextvars_extras import ContextVarsRegistry
+    from contextvars_extras.context_var_descriptor import ContextVarDescriptor
+
+    class Current(ContextVarsRegistry):  # type: ignore[misc]  # the library ships no types
+        # Setting an unknown attribute must be an error, not a new variable.
+        _registry_allocate_on_setattr = False
+
+    for name, variable in {"scope": scope, "quiet": quiet, "owner": owner, "blocks": blocks}.items():
+        setattr(Current, name, ContextVarDescriptor.from_existing_var(variable))
+    return Current()
 
 
 class _Process:
@@ -51,11 +54,6 @@ def current() -> Any:
     return process.scope if found is None else found
 
 
-@contextmanager
-def silence() -> Iterator[None]:
+def silence() -> AbstractContextManager[Any]:
     """Keep every integration from recording what happens inside."""
-    token = quiet.set(True)
-    try:
-        yield
-    finally:
-        quiet.reset(token)
+    return _registry()(quiet=True)  # type: ignore[no-any-return]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
 from typing import Any, Protocol
 
 from mission_tracer import _context
+from mission_tracer._endings import is_task_cancellation
 
 
 class Scope(Protocol):
@@ -210,5 +210,5 @@ def _begin(inner: AsyncGenerator[Any, Any]) -> Any:
 def _end(scope: Scope, error: BaseException, closing: BaseException | None) -> None:
     """End a scope with what its generator raised; being closed by its consumer is no failure of it."""
     # An event loop that ends closes abandoned generators by cancelling their `aclose()`.
-    gone = closing is error and isinstance(error, (GeneratorExit, CancelledError))
+    gone = closing is error and (isinstance(error, GeneratorExit) or is_task_cancellation(error))
     scope.end(None, GeneratorExit() if gone else error)

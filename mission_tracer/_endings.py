@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 
 def is_cancellation(error: BaseException) -> bool:
     """Say whether an exception means that the run was cancelled, not that it failed."""
-    return isinstance(error, (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit))
+    return isinstance(error, (KeyboardInterrupt, GeneratorExit)) or is_task_cancellation(error)
+
+
+def is_task_cancellation(error: BaseException) -> bool:
+    """Say whether an exception is asyncio's word that a task is cancelled."""
+    # Who raises it has imported asyncio; importing it for the comparison would take longer than all else here.
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
 def as_payload(result: Any) -> Mapping[str, Any] | None:

@@ -6,7 +6,6 @@ whoever continues it appends to the same journal; elsewhere it keeps a journal o
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import os
@@ -172,6 +171,8 @@ class CarriedCoroutine(Carried):
         if sys.version_info >= (3, 12):
             inspect.markcoroutinefunction(self)
         else:
+            import asyncio  # a coroutine function is carried: it will be imported in any case
+
             self._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import platformdirs
-
 from mission_tracer.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.telnyx.com/v2"
@@ -96,6 +94,8 @@ def _path(value: object) -> Path:
 
 
 def _state_dir() -> Path:
+    import platformdirs  # needed only when nobody names a directory; it takes a while to import
+
     return Path(platformdirs.user_state_dir("mission_tracer", appauthor=False))
 
 
