@@ -26,7 +26,19 @@ LAYERS: list[set[str]] = [
     {"client", "_transport", "_journal", "_directory", "_delivery_log", "_books", "_stream"},
     {"_lane", "_sender", "_roster", "dead"},
     {"recorder"},
-    {"plans", "steps", "tools", "_binding", "_outcome", "_shared_steps", "runs", "_callables", "_drivers", "_twin"},
+    {
+        "plans",
+        "steps",
+        "tools",
+        "_binding",
+        "_outcome",
+        "_shared_steps",
+        "runs",
+        "_callables",
+        "_drivers",
+        "_twin",
+        "_stand_ins",
+    },
     {"opening", "_blocks", "decorators", "propagation"},
     {"instrument", "integrations", "testing", "pytest_plugin"},
     {"__init__", "server", "cli", "demo", "__main__"},
@@ -36,6 +48,7 @@ LAYERS: list[set[str]] = [
 # The optional or slow parts, reached when they are first needed: who may import them inside a function.
 LAZY = {
     ("mission_tracer.recorder", "mission_tracer._transport"),
+    ("mission_tracer._callables", "mission_tracer._stand_ins"),
 }
 
 
@@ -47,23 +60,8 @@ def layer_of(module: str) -> int:
         not found
     ):  # a part of a file that became several: `_client_flow` belongs to `client`, `_secret_names` to `_redact`
         found = [n for n, layer in enumerate(LAYERS) if any(top.startswith(f"_{m.lstrip('_')}_") for m in layer)]
-    if not found:
-        found = [n for n, layer in enumerate(LAYERS) if FAMILIES.get(top) in layer]
     assert found, f"{module} is in no layer: add it to LAYERS"
     return found[0]
-
-
-# Files that one file became when it outgrew 400 lines.
-FAMILIES = {
-    "_secret_names": "_redact",
-    "_secret_shapes": "_redact",
-    "_secret_values": "_redact",
-    "_arguments": "_capture",
-    "_failures": "_capture",
-    "_fit": "_capture",
-    "_portraits": "_capture",
-    "_walk": "_capture",
-}
 
 
 def imports(path: Path) -> list[tuple[str, bool]]:

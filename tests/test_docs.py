@@ -26,7 +26,7 @@ def test_code_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         if "no-run" in found[1]:
             continue
         line = text.count("\n", 0, found.start(2))
-        code = compile("\n" * line + found[2], str(page), "exec")
+        code = compile("\n" * line + found[2], str(page), "exec", dont_inherit=True)
         try:
             exec(code, namespace)
         except ModuleNotFoundError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from mission_tracer._capture import Capture
-from mission_tracer._plain import type_name
+from mission_tracer._capture.plain import type_name
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
 
