@@ -42,12 +42,12 @@ class Share:
         joined: The run that this takes part in until `end`; `None`: the scope ends elsewhere.
     """
 
-    __slots__ = ("_joined", "_owner", "scope")
+    __slots__ = ("_owner", "joined", "scope")
 
     def __init__(self, scope: Run | Step, owner: int | None, *, joined: Run | None = None) -> None:
         self.scope = scope
         self._owner = owner
-        self._joined = joined
+        self.joined = joined
 
     def enter(self) -> Any:
         """Make it the current scope; return what was before."""
@@ -64,7 +64,7 @@ class Share:
 
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Stop taking part; the last one to stop lets go of a journal that others began."""
-        run, self._joined = self._joined, None
+        run, self.joined = self.joined, None
         if run is None:
             return
         with _shares.lock:
