@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-_IN_A_RUN = {"step", "event", "tool", "plan", "succeed", "fail"}
+_IN_A_RUN = {"step", "event", "tool", "plan", "agent", "succeed", "fail"}
 
 
 def main() -> int:

@@ -16,11 +16,23 @@ FAILED = 2
 INTERRUPTED = 130
 
 SECTIONS: dict[str, dict[str, str]] = {
+    "Record": {
+        "run": "run:run",
+        "exec": "exec:exec_",
+        "step": "inside:step",
+        "event": "inside:event",
+        "tool": "inside:tool",
+        "plan": "inside:plan",
+        "agent": "inside:agent",
+        "succeed": "inside:succeed",
+        "fail": "inside:fail",
+    },
     "Look": {
         "status": "status:status",
     },
     "Deliver": {
         "sync": "sync:sync",
+        "dead": "dead:dead",
     },
     "Set up": {
         "demo": "demo:demo",

@@ -1,0 +1,238 @@
+"""Do what a script asks for inside a run: the commands `step`, `event`, `tool`, `plan`, `agent`, `succeed` and `fail`.
+
+Each act takes a pen and the words as they were given, so that it is the same whether click read them or `shell` did.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from mission_tracer import facts
+from mission_tracer.cli import outcomes
+from mission_tracer.cli.pen import ENCLOSED, Pen
+from mission_tracer.errors import MissionTracerError
+from mission_tracer.models import EventType
+
+_SUMMARY = 500  # characters
+_REASON = 2000
+_NOWHERE = "-"  # the step of an event that belongs to none
+_NO_COMMAND = 127
+
+
+class WrongWordsError(MissionTracerError):
+    """What was asked for cannot be done as it was put."""
+
+
+def step_start(pen: Pen, name: str, *, description: str | None = None, parent: str | None = None) -> None:
+    """Begin a step."""
+    steps = pen.steps() if parent else None
+    above = steps.meant(parent) if steps is not None and parent else pen.step_id
+    pen.enter_step(_name(name), description or name, above)
+
+
+def step_done(pen: Pen, name: str, *, metadata: str | None = None) -> None:
+    """End a step as completed."""
+    values = _object("--metadata", metadata)
+    _leave(pen, name, "completed", metadata=pen.capture().value(values) if values else {})
+
+
+def step_fail(pen: Pen, name: str, reason: str | None = None) -> None:
+    """End a step as failed."""
+    _leave(pen, name, "failed", reason=_said(pen, reason))
+
+
+def step_skip(pen: Pen, name: str, reason: str | None = None) -> None:
+    """End a step as skipped."""
+    _leave(pen, name, "skipped", reason=_said(pen, reason))
+
+
+def _leave(pen: Pen, name: str, status: str, **fields: Any) -> None:
+    steps = pen.steps()
+    step_id = steps.meant(_name(name))
+    if step_id not in steps.open and status != "skipped":
+        # Ended without having begun: no server would take that.
+        step_id = pen.enter_step(name, name, pen.step_id)
+        steps = pen.steps()
+    took = steps.took(step_id)
+    pen.write(
+        facts.StepLeft, step_id=step_id, status=status, duration_ms=took, agent_id=pen.settings.agent_id, **fields
+    )
+
+
+def event(
+    pen: Pen,
+    summary: str,
+    *,
+    type: str = "custom",
+    payload: str | None = None,
+    step: str | None = None,
+    agent_id: str | None = None,
+    key: str | None = None,
+) -> None:
+    """Log an event."""
+    types = [str(kind) for kind in EventType]
+    if type not in types:
+        raise WrongWordsError(f"--type must be one of {', '.join(types)}, not {type!r}")
+    values = _object("--payload", payload)
+    capture = pen.capture()
+    pen.write_event(
+        type,
+        capture.text(summary, max_chars=_SUMMARY),
+        capture.value(values) if values else None,
+        step_id=_step(pen, step),
+        agent_id=agent_id,
+        idempotency_key=key,
+    )
+
+
+def tool(
+    pen: Pen,
+    name: str,
+    *command: str,
+    arguments: str | None = None,
+    result: str | None = None,
+    error: str | None = None,
+    step: str | None = None,
+) -> int:
+    """Log a call of a tool: the one that was made, or the command given, which is run."""
+    given: Any = _object("--arguments", arguments) or ({"command": list(command)} if command else {})
+    capture, step_id, call_id = pen.capture(), _step(pen, step), pen.name_call()
+    kept = capture.value(given) if capture.mode == "full" else {}
+    about: dict[str, Any] = {"tool": _name(name), "call_id": call_id}
+    shown = capture.text(", ".join(f"{key}={value!r}" for key, value in kept.items()), max_chars=200)
+    pen.write_event("tool_call", f"{name}({shown})", {**about, "arguments": kept}, step_id=step_id)
+    status = 0
+    value = _json(result)
+    if command:
+        status, about["duration_ms"] = _run(command)
+        value = {"exit_status": status}
+        error = error or (f"exit status {status}" if status else None)
+    if error is not None:
+        said = capture.text(error, max_chars=_REASON)
+        pen.write_event("error", f"{name}: {said}", {**about, "error": {"message": said}}, step_id=step_id)
+    else:
+        if capture.mode == "full":
+            about["result"] = capture.value(value)
+        pen.write_event("tool_result", capture.text(f"{name} returned", max_chars=_SUMMARY), about, step_id=step_id)
+    return status
+
+
+def _run(command: Sequence[str]) -> tuple[int, float]:
+    started = time.perf_counter()
+    try:
+        status = subprocess.call(list(command))  # noqa: S603 - the command that the user wrote
+    except OSError as problem:
+        os.write(2, f"error: {command[0]}: {problem.strerror}\n".encode())
+        status = _NO_COMMAND
+    took = round((time.perf_counter() - started) * 1000, 3)
+    return (128 - status if status < 0 else status), took
+
+
+def plan(pen: Pen, *steps: str) -> None:
+    """Declare steps, each ID or ID=DESCRIPTION; known ones are left alone."""
+    known = pen.steps().known
+    fresh = {}
+    for word in steps:
+        step_id, _, description = word.partition("=")
+        if _name(step_id) not in known:
+            fresh[step_id] = facts.PlannedStep(step_id, description or step_id)
+    if fresh:
+        pen.write(facts.PlanDeclared, steps=list(fresh.values()))
+
+
+def agent_link(pen: Pen, agent_id: str) -> None:
+    """Link a Telnyx agent to the run."""
+    pen.write(facts.AgentLinked, telnyx_agent_id=_name(agent_id))
+
+
+def agent_unlink(pen: Pen, agent_id: str) -> None:
+    """Take a Telnyx agent off the run."""
+    pen.write(facts.AgentUnlinked, telnyx_agent_id=_name(agent_id))
+
+
+def succeed(pen: Pen, summary: str | None = None, *, payload: str | None = None) -> None:
+    """Say that the run succeeded, and with what."""
+    values = _object("--payload", payload)
+    kept = pen.capture().value(values) if values else None
+    _end(pen, "succeeded", summary=_said(pen, summary), payload=kept)
+
+
+def fail(pen: Pen, error: str | None = None) -> None:
+    """Say that the run failed, and why."""
+    _end(pen, "failed", error=_said(pen, error) or "failed")
+
+
+def _end(pen: Pen, status: str, **said: Any) -> None:
+    """End the run with the program around it; one that no program encloses ends now."""
+    if os.environ.get(ENCLOSED) == pen.key:
+        outcomes.note(pen.directory, pen.key, status=status, **said)
+    else:
+        pen.write(facts.RunClosed, status=status, **said)
+
+
+def _step(pen: Pen, word: str | None) -> str | None:
+    if word == _NOWHERE:
+        return None
+    steps = pen.steps()
+    return steps.meant(word) if word else pen.step_id or steps.only_open()
+
+
+def _said(pen: Pen, text: str | None) -> str | None:
+    return pen.capture().text(text, max_chars=_REASON) if text else None
+
+
+def _name(word: str) -> str:
+    if not word.strip() or word in {".", ".."}:
+        raise WrongWordsError(f"{word!r} is no name")
+    return word
+
+
+def _json(text: str | None) -> Any:
+    """Read a value: JSON, or else the text itself."""
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
+
+
+def _object(option: str, text: str | None) -> Mapping[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise WrongWordsError(f"{option} must be a JSON object such as '{{\"found\": 3}}': {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """How a command inside a run is put: how many words it takes, and which options."""
+
+    do: Callable[..., int | None]
+    least: int
+    most: int | None
+    options: tuple[str, ...] = ()
+
+
+ACTS: dict[tuple[str, ...], Act] = {
+    ("step", "start"): Act(step_start, 1, 1, ("description", "parent")),
+    ("step", "done"): Act(step_done, 1, 1, ("metadata",)),
+    ("step", "fail"): Act(step_fail, 1, 2),
+    ("step", "skip"): Act(step_skip, 1, 2),
+    ("event",): Act(event, 1, 1, ("type", "payload", "step", "agent-id", "key")),
+    ("tool",): Act(tool, 1, None, ("arguments", "result", "error", "step")),
+    ("plan",): Act(plan, 1, None),
+    ("agent", "link"): Act(agent_link, 1, 1),
+    ("agent", "unlink"): Act(agent_unlink, 1, 1),
+    ("succeed",): Act(succeed, 0, 1, ("payload",)),
+    ("fail",): Act(fail, 0, 1),
+}

@@ -1,0 +1,45 @@
+"""Let a program take part in a run that stays open when it ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+import click
+
+from mission_tracer._directory import Directory
+from mission_tracer.cli.journals import find_key, picture
+from mission_tracer.cli.pen import ENCLOSED, PARENT
+from mission_tracer.cli.surroundings import settings
+
+
+def carrier(directory: Directory, word: str) -> tuple[str, str]:
+    """Return the key of the run that a word means, and the text that lets a process take part in it.
+
+    Raises:
+        click.ClickException: There is no such run here.
+    """
+    try:
+        key = find_key(directory, word)
+    except LookupError as error:
+        raise click.ClickException(str(error)) from None
+    run = picture(directory, key) if key else None
+    if run is None or key is None:
+        raise click.ClickException(f"no run {word!r} in {directory.root}: `mission-tracer status` lists them")
+    values = {"key": key, "name": run.mission, "mission_id": run.mission_id, "run_id": run.run_id}
+    return key, urlencode({name: value for name, value in values.items() if value})
+
+
+def take_part(word: str, words: Sequence[str]) -> int:
+    """Become a program that takes part in a run.
+
+    Raises:
+        click.ClickException: There is no such run here.
+        OSError: The program cannot be run.
+    """
+    here = settings()
+    _, text = carrier(Directory(here.dir), word)
+    environ = {**os.environ, PARENT: text, "MISSION_TRACER_DIR": str(here.dir)}
+    environ.pop(ENCLOSED, None)
+    os.execvpe(words[0], list(words), environ)  # noqa: S606 - the program that the user wrote

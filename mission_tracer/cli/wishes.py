@@ -1,0 +1,81 @@
+"""Read what is asked of a run: from the command line, and from `[tool.mission_tracer]` in pyproject.toml."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from msgspec import Struct
+
+from mission_tracer.cli.hooks import Target
+
+
+class Table(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """What `[tool.mission_tracer]` may say; the names are those of the options."""
+
+    mission: str | None = None
+    step: list[str] = []
+    tool: list[str] = []
+    plan: list[str] = []
+    instrument: list[str] = []
+    log_level: str | None = None
+    capture_output: bool = False
+
+
+def read_table(place: Path) -> Table:
+    """Read the table of the nearest pyproject.toml, in a directory or above it.
+
+    Raises:
+        click.ClickException: The file or the table cannot be read; the message says where.
+    """
+    for directory in (place, *place.parents):
+        path = directory / "pyproject.toml"
+        if path.is_file():
+            return _read(path)
+    return Table()
+
+
+def _read(path: Path) -> Table:
+    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        document = toml.loads(path.read_text(encoding="utf-8"))
+        return msgspec.convert(document.get("tool", {}).get("mission_tracer", {}), Table)
+    except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{path}: {error}") from None
+    except msgspec.ValidationError as error:
+        raise click.ClickException(f"{path}: [tool.mission_tracer]: {error}") from None
+
+
+def targets(kind: str, words: Sequence[str]) -> list[Target]:
+    """Read `module:function[=description]` words.
+
+    Raises:
+        click.BadParameter: A word is not of that form.
+    """
+    found = []
+    for word in words:
+        place, _, description = word.partition("=")
+        module, colon, path = place.strip().partition(":")
+        if not colon or not all(part.isidentifier() for part in [*module.split("."), *path.split(".")]):
+            raise click.UsageError(f"--{kind} must be MODULE:FUNCTION, such as mypkg.work:fetch, not {word!r}.")
+        found.append(Target(kind, module, path, description.strip() or None))
+    return found
+
+
+def items(text: str | None) -> list[str]:
+    """Read a list that is written with commas."""
+    return [word.strip() for word in text.split(",") if word.strip()] if text else []
+
+
+def merged(table: Table, **given: Any) -> Table:
+    """Return the table with what was given: lists are added to it, the rest takes its place."""
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        own = getattr(table, name)
+        values[name] = [*own, *value] if isinstance(own, list) else value or own
+    return Table(**values)
