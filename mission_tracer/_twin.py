@@ -95,8 +95,9 @@ def twin(function: FunctionType, block: Block, *, bound: bool | None = None) -> 
 
 def _in_the_place_of(code: CodeType, inner: CodeType) -> CodeType:
     names: dict[str, Any] = {"co_name": code.co_name}
-    if hasattr(code, "co_qualname"):  # from Python 3.11 on
-        names["co_qualname"] = code.co_qualname
+    qualified = getattr(code, "co_qualname", None)  # from Python 3.11 on
+    if qualified is not None:
+        names["co_qualname"] = qualified
     return inner.replace(co_filename=code.co_filename, co_firstlineno=code.co_firstlineno, **names)
 
 

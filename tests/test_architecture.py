@@ -47,7 +47,10 @@ LAYERS: list[set[str]] = [
 
 # The optional or slow parts, reached when they are first needed: who may import them inside a function.
 LAZY = {
-    ("mission_tracer.recorder", "mission_tracer._transport"),
+    ("mission_tracer.recorder", "mission_tracer._capture"),
+    ("mission_tracer.recorder", "mission_tracer._redact"),
+    ("mission_tracer.recorder", "mission_tracer._recorder_delivery"),
+    ("mission_tracer._recorder_delivery", "mission_tracer._transport"),
     ("mission_tracer._callables", "mission_tracer._stand_ins"),
 }
 
