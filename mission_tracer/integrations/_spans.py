@@ -61,6 +61,8 @@ class Kind(Enum):
 class AbandonedError(asyncio.CancelledError):
     """A span was given up: it did not end before what it is a part of."""
 
+    __module__ = "mission_tracer"  # a run's error shows the name, not where it is defined
+
 
 class Node:
     """One span under way.
@@ -282,10 +284,14 @@ class Spans:
 
     def here(self) -> Scope | None:
         """Return the innermost run or step of this context that is not over."""
-        scope: Scope | None = _context.current()
+        self.sweep()
+        current: Scope | None = _context.current()
+        scope = current
         while scope is not None and scope in self._over:
-            # A span that ended in another context could not set this one back.
             scope = scope.parent if isinstance(scope, Run) else scope.parent or scope.run
+        if scope is not current and _context.scope.get() is current:
+            # A span that ended in another context could not set this one back.
+            _context.scope.set(scope)
         return scope
 
     def get(self, key: Any) -> Node | None:
@@ -303,7 +309,6 @@ class Spans:
         # No more than a note: it runs wherever the collector does, maybe in the middle of recording.
         node.source = weakref.ref(source, lambda _: dropped.append(key))
         nodes[key] = node
-        self.sweep()
 
     def take(self, key: Any) -> Node | None:
         """Return a span that ends, and forget it."""
