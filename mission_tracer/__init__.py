@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mission_tracer._books import Stats
 from mission_tracer._version import VERSION as __version__
 from mission_tracer.decorators import log_event, mission_run, plan_step, tool_call
 from mission_tracer.errors import ConfigurationError, MissionTracerError
@@ -20,12 +19,14 @@ from mission_tracer.steps import Step
 from mission_tracer.tools import ToolCall
 
 if TYPE_CHECKING:
+    from mission_tracer._books import Stats
     from mission_tracer.client import AsyncMissionsClient, MissionsClient
 
 # What takes long to import is reached when it is first asked for.
 _LAZY = {
     "AsyncMissionsClient": "mission_tracer.client",
     "MissionsClient": "mission_tracer.client",
+    "Stats": "mission_tracer._books",
 }
 _LAZY_MODULES = {"client", "integrations", "server", "testing"}
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-from mission_tracer._delivery_log import read_log
-from mission_tracer._lane_state import LaneState
 from mission_tracer.recorder import Recorder
 
 _GLANCE = 0.02  # seconds between two looks
@@ -31,13 +29,7 @@ class Binding:
             OSError: The delivery log cannot be read.
         """
         if self._ids[1] is None:
-            recorder = self._recorder
-            lane = recorder.roster.lane(key)
-            state = lane.state if lane is not None else LaneState()
-            place = recorder.directory.find(key) if lane is None and recorder.directory is not None else None
-            if place is not None and place[1].exists():
-                read_log(place[1], state)
-            self._ids = (state.mission_id, state.run_id)
+            self._ids = self._recorder.delivery.ids(key)
         return self._ids
 
     def wait(self, key: str, timeout: float | None) -> bool:

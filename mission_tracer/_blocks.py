@@ -7,13 +7,12 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, MethodType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
 from mission_tracer import _context, facts, recorder
 from mission_tracer._callables import record_calls
-from mission_tracer._capture import Capture
 from mission_tracer._step_table import Repeat
 from mission_tracer._twin import told
 from mission_tracer.opening import open_run
@@ -21,6 +20,9 @@ from mission_tracer.plans import PlanItem, check_name, plan_items
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
 from mission_tracer.tools import ToolCall
+
+if TYPE_CHECKING:
+    from mission_tracer._capture import Capture
 
 F = TypeVar("F", bound=Callable[..., Any])
 H = TypeVar("H", Run, Step, ToolCall)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mission_tracer._capture import Capture
 from mission_tracer._endings import as_payload, is_cancellation
+
+if TYPE_CHECKING:
+    from mission_tracer._capture import Capture
 
 _LONGEST = 2000  # characters
 

@@ -7,7 +7,6 @@ import os
 import platform
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from functools import cached_property
@@ -16,25 +15,21 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UnsetType
 
 from mission_tracer import facts
-from mission_tracer._books import Stats
-from mission_tracer._capture import Capture
-from mission_tracer._delivery_log import LogFollower
 from mission_tracer._directory import Directory
 from mission_tracer._journal import Journal, JournalFullError, MemoryFacts
 from mission_tracer._notices import Notices
 from mission_tracer._recorder_export import load_export
-from mission_tracer._redact import Redaction
-from mission_tracer._roster import Roster
-from mission_tracer._sender import MAX_THREADS, Sender
 from mission_tracer._stream import Stream
 from mission_tracer._version import VERSION
 from mission_tracer.facts import EventBody, EventWritten, encode
 from mission_tracer.settings import Settings
 
 if TYPE_CHECKING:
-    from mission_tracer._transport import Transport
-
-_GLANCE = 0.02  # how often another process's delivery log is looked at while somebody waits for it, in seconds
+    from mission_tracer._books import Stats
+    from mission_tracer._capture import Capture
+    from mission_tracer._recorder_delivery import Delivery
+    from mission_tracer._roster import Roster
+    from mission_tracer._sender import Sender
 
 
 class Recorder:
@@ -75,48 +70,47 @@ class Recorder:
         self._begin()
 
     def _begin(self) -> None:
-        settings = self.settings
-        self.roster = Roster(
-            self.directory,
-            base_url=settings.base_url,
-            notices=self.notices,
-            settle=settings.settle,
-            retention=settings.retention,
-            most_bytes=settings.max_delivered_bytes,
-            power=settings.durability == "power",
-            adopt=self._adopt,
-            anywhere=self._anywhere,
-        )
-        self.sender = Sender(
-            self.roster,
-            self._transport,
-            self.notices,
-            max_backoff=settings.max_backoff,
-            advice="set TELNYX_API_KEY to a valid key; everything is kept until then",
-        )
-        self.sends = settings.sender == "thread" and settings.api_key is not None
+        self._delivery: Delivery | None = None
+        self._beginning = threading.RLock()
+        self.sends = self.settings.sender == "thread" and self.settings.api_key is not None
+
+    @property
+    def delivery(self) -> Delivery:
+        """What delivers: made when there is something to deliver, for programs that import us and record nothing."""
+        return self._delivery or self._begin_delivery()
+
+    def _begin_delivery(self) -> Delivery:
+        from mission_tracer._recorder_delivery import Delivery
+
+        with self._beginning:
+            if self._delivery is None:
+                made = Delivery(self, adopt=self._adopt, anywhere=self._anywhere)
+                # A signal's handler may have been here in the meantime.
+                self._delivery = self._delivery or made  # type: ignore[redundant-expr]
+            return self._delivery
+
+    @property
+    def roster(self) -> Roster:
+        """The runs there are to deliver."""
+        return self.delivery.roster
+
+    @property
+    def sender(self) -> Sender:
+        """The threads that deliver."""
+        return self.delivery.sender
 
     @cached_property
     def capture(self) -> Capture:
         """Turns values into what may be recorded."""
+        from mission_tracer._capture import Capture
+        from mission_tracer._redact import Redaction
+
         settings = self.settings
         secrets = (settings.api_key,) if settings.api_key else ()
         return Capture(
             mode=settings.capture,
             max_bytes=settings.max_payload_bytes,
             redaction=Redaction.build(settings.redact, secrets=secrets),
-        )
-
-    def _transport(self) -> Transport:
-        # Reached on a sender's thread: importing httpx takes longer than all of the recording side together.
-        from mission_tracer._transport import Transport
-
-        return Transport(
-            self.settings.base_url,
-            self.settings.api_key or "",
-            timeout=self.settings.request_timeout,
-            connections=MAX_THREADS,
-            user_agent=f"mission_tracer/{VERSION} python/{platform.python_version()}",
         )
 
     # ---- recording ----
@@ -200,13 +194,17 @@ class Recorder:
             self._drop("not encodable")
             raise
         if not stream.dirty:
-            stream.dirty = True
-            if not stream.attached:
-                self._attach(stream)
-        if self.sends and self.sender.asleep:
-            self.sender.wake()
+            self._stir(stream)
         if self._export is not None:
             self._export.observe(stream.key, fact)
+
+    def _stir(self, stream: Stream) -> None:
+        """Let the sender know of a stream that was at rest: it may be new, and the sender may sleep."""
+        stream.dirty = True
+        if not stream.attached:
+            self._attach(stream)
+        if self.sends and self.sender.asleep:
+            self.sender.wake()
 
     def _attach(self, stream: Stream) -> None:
         self.roster.attach(stream)
@@ -259,43 +257,8 @@ class Recorder:
             keys: Only these runs; `None`: all of this process.
             leave_to_others: True: do not wait for runs that another living process delivers.
         """
-        waiting = [
-            _Awaited(self, stream, leave_to_others=leave_to_others)
-            for stream in self.roster.streams()
-            if keys is None or stream.key in keys
-        ]
-        try:
-            return self._wait(waiting, self.settings.flush_timeout if timeout is None else timeout, stall)
-        finally:
-            for awaited in waiting:
-                awaited.close()
-
-    def _wait(self, waiting: list[_Awaited], timeout: float, stall: float | None) -> bool:
-        started = time.monotonic()
-
-        def over() -> bool:
-            waiting[:] = [awaited for awaited in waiting if not awaited.is_delivered()]
-            now = time.monotonic()
-            moved = max(self.sender.acknowledged_at, started)
-            return (
-                not waiting
-                or now - started >= timeout
-                or (stall is not None and now - moved >= stall)
-                or not any(awaited.is_hopeful() for awaited in waiting)
-            )
-
-        if over():
-            return not waiting
-        if self.sends:
-            self.sender.wake()
-            if not self.sender.is_running:
-                self.sender.work_until(over)
-                return not waiting
-        while not over():
-            left = timeout - (time.monotonic() - started)
-            with self.sender.progress:
-                self.sender.progress.wait(max(0.0, min(left, _GLANCE)))
-        return not waiting
+        most = self.settings.flush_timeout if timeout is None else timeout
+        return self.delivery.wait(most, stall=stall, keys=keys, leave_to_others=leave_to_others)
 
     def stats(self) -> Stats:
         """Balance the books of what this process recorded."""
@@ -310,8 +273,8 @@ class Recorder:
         return delivered
 
     def _end(self, timeout: float) -> None:
-        streams = self.roster.streams()
         old = self.roster
+        streams = old.streams()
         self.sender.stop(timeout)
         old.close()
         self._begin()
@@ -361,15 +324,23 @@ class Recorder:
     def retire(self, successor: Recorder) -> None:
         """Leave the runs that are under way to the next recorder."""
         atexit.unregister(self.exit)
-        roster, sender = self.roster, self.sender
-        self.roster, self.sender, self.sends = successor.roster, successor.sender, successor.sends
-        sender.stop(1.0)
-        streams = roster.streams()
-        roster.close()
+        before = self._delivery
+        self._delivery, self.sends = successor.delivery if before else None, successor.sends
+        if before is None:
+            return
+        before.sender.stop(1.0)
+        streams = before.roster.streams()
+        before.roster.close()
         for stream in streams:
             if successor.directory is not None and successor.directory.root == self.settings.dir:
                 successor.roster.attach(stream)
                 _at_exit(successor)
+
+    def end(self) -> None:
+        """End the threads and give the runs up, delivered or not."""
+        if self._delivery is not None:
+            self._delivery.sender.stop(5.0)
+            self._delivery.roster.close()
 
     def has_forked(self) -> None:
         """Take in that a child exists: it may take part in every open run."""
@@ -381,64 +352,13 @@ class Recorder:
         self._lock = threading.Lock()
         self._dropped = {}
         self._offline_runs = []
-        self.roster.abandon()
+        if self._delivery is not None:
+            self._delivery.roster.abandon()
         for stream in list(self._streams):
             stream.rebegin()
         for run in list(self.runs.values()):
             run.forked()
         self._begin()
-
-
-class _Awaited:
-    """One run that a flush waits for, up to what was recorded when the flush began."""
-
-    def __init__(self, recorder: Recorder, stream: Stream, *, leave_to_others: bool) -> None:
-        self._leave_to_others = leave_to_others
-        self._recorder = recorder
-        self._stream = stream
-        self._target = stream.journal.size() or self._size_on_disk()
-        self._follower: LogFollower | None = None
-
-    def _size_on_disk(self) -> int:
-        path = self._stream.journal.path
-        try:
-            return path.stat().st_size if path is not None else 0
-        except OSError:
-            return 0
-
-    def is_delivered(self) -> bool:
-        """Say whether the run's facts are delivered or refused for good."""
-        roster = self._recorder.roster
-        lane = roster.lane(self._stream.key)
-        if not self._stream.attached:
-            return True
-        if lane is not None:
-            return lane.state.cursor >= self._target and not lane.state.retries
-        if self._leave_to_others and self._stream.foreign:
-            return True
-        directory = self._recorder.directory
-        if directory is None:
-            return False
-        try:
-            self._follower = self._follower or LogFollower(directory.log(self._stream.key))
-            return self._follower.cursor() >= self._target
-        except OSError:
-            return directory.find(self._stream.key) is not None and not directory.journal(self._stream.key).exists()
-
-    def is_hopeful(self) -> bool:
-        """Say whether waiting may help: somebody sends, the key is accepted, the run is not parked."""
-        recorder = self._recorder
-        lane = recorder.roster.lane(self._stream.key)
-        if lane is not None and lane.state.parked:
-            return False
-        if recorder.settings.api_key is None:
-            return False
-        return not recorder.sender.locked_out
-
-    def close(self) -> None:
-        """Close what was opened."""
-        if self._follower is not None:
-            self._follower.close()
 
 
 def about_this_process() -> dict[str, Any]:
@@ -482,13 +402,15 @@ def configure(**given: Any) -> Recorder:
         ConfigurationError: A name or a value is wrong; the message names it and what is allowed.
     """
     settings = Settings.load(given, environ=os.environ)
-    Redaction.build(settings.redact)
-    return replace(Recorder(settings))
+    recording = Recorder(settings)
+    if settings.redact is not None:
+        _ = recording.capture  # it says what is wrong with the rules
+    return replace(recording)
 
 
 def replace(recorder: Recorder) -> Recorder:
     """Make a recorder the default one; end the one before."""
-    global _default  # noqa: PLW0603 - the one piece of module state
+    global _default
     with _default_lock:
         old, _default = _default, recorder
     if old is not None and old is not recorder:
@@ -498,13 +420,12 @@ def replace(recorder: Recorder) -> Recorder:
 
 def discard() -> None:
     """Forget this process's recorder, delivered or not: the next use makes one from the environment (for tests)."""
-    global _default  # noqa: PLW0603 - the one piece of module state
+    global _default
     with _default_lock:
         old, _default = _default, None
     if old is not None:
         atexit.unregister(old.exit)
-        old.sender.stop(5.0)
-        old.roster.close()
+        old.end()
 
 
 def _after_fork_in_child() -> None:
