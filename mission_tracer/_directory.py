@@ -5,14 +5,14 @@ Everything is made for the user alone: directories 0700, files 0600.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from mission_tracer._journal import AppendFile
+from mission_tracer import facts
+from mission_tracer._journal import AppendFile, iterate_lines
 from mission_tracer._locks import LockFile, try_lock
 
 _JOURNAL = ".jsonl"
@@ -148,6 +148,8 @@ class Directory:
         self._mission(base_url, name).unlink(missing_ok=True)
 
     def _mission(self, base_url: str, name: str) -> Path:
+        import hashlib  # loads OpenSSL: only whoever delivers needs it
+
         digest = hashlib.sha256(f"{base_url}\n{name}".encode("utf-8", "surrogatepass")).hexdigest()
         return self.missions / f"{digest[:32]}.json"
 
@@ -174,4 +176,19 @@ def claim_dead(path: Path) -> AppendFile | None:
         file.close()
         raise
     file.close()
+    return None
+
+
+def read_head(directory: Directory, key: str) -> facts.RunOpened | facts.RunJoined | None:
+    """Read the first fact of a run; `None` when there is none yet, or it is damaged.
+
+    Raises:
+        OSError: The journal cannot be read.
+    """
+    for line in iterate_lines(directory.journal(key)):
+        with suppress(msgspec.MsgspecError):
+            fact = facts.decode(line.content)
+            if isinstance(fact, (facts.RunOpened, facts.RunJoined)):
+                return fact
+        break
     return None

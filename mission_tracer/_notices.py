@@ -5,7 +5,6 @@ Quiet by default, never through the program's logging configuration, and a cause
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import time
@@ -46,7 +45,7 @@ class Notices:
         if LEVELS[level] < self._least or (cause is not None and not self._is_due(cause, once=once)):
             return
         try:
-            self._logger().log(getattr(logging, level.upper()), message, **values)
+            self._logger().log(LEVELS[level], message, **values)
         except Exception:  # noqa: BLE001, S110 - a closed or broken stderr must not hurt the program
             pass
 

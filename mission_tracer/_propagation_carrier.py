@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
-from mission_tracer._roster import read_head
+from mission_tracer._directory import read_head
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
 

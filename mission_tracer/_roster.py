@@ -16,7 +16,7 @@ import msgspec
 from mission_tracer import _records, facts
 from mission_tracer._books import Count, Stats, count, count_files
 from mission_tracer._delivery_log import DeliveryLog
-from mission_tracer._directory import Directory, claim_dead
+from mission_tracer._directory import Directory, claim_dead, read_head
 from mission_tracer._journal import AppendFile, Reader, iterate_lines
 from mission_tracer._lane import Lane, relearn
 from mission_tracer._lane_state import LaneState
@@ -323,21 +323,6 @@ class Roster:
             last_words(directory, key, file)
         finally:
             file.close()
-
-
-def read_head(directory: Directory, key: str) -> facts.RunOpened | facts.RunJoined | None:
-    """Read the first fact of a run; `None` when there is none yet, or it is damaged.
-
-    Raises:
-        OSError: The journal cannot be read.
-    """
-    for line in iterate_lines(directory.journal(key)):
-        with suppress(msgspec.MsgspecError):
-            fact = facts.decode(line.content)
-            if isinstance(fact, (facts.RunOpened, facts.RunJoined)):
-                return fact
-        break
-    return None
 
 
 def last_words(directory: Directory, key: str, file: AppendFile) -> None:
