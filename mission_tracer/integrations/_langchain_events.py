@@ -1,0 +1,120 @@
+"""Write the events of tools and models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mission_tracer import _context
+from mission_tracer._endings import is_cancellation
+from mission_tracer.integrations._langchain_content import answer_of, plain, tool_result
+from mission_tracer.integrations._langchain_tracks import Track
+from mission_tracer.integrations._spans import Answer, arguments_of, is_within, split
+
+_SUMMARY = 500  # characters
+
+
+def start_tool(track: Track, arguments: Mapping[str, Any], call_id: str | None) -> None:
+    """Log `tool_call`, unless that call was logged before the graph stopped in it.
+
+    Args:
+        track: The call.
+        arguments: What the tool is called with.
+        call_id: The id that the model gave to the call; `None`: none, it gets one of ours.
+    """
+    run, _ = split(track.scope)
+    if run.stream is None:
+        track.about = {"tool": track.name, "call_id": call_id}
+        return
+    capture = run.recorder.capture
+    track.about = {"tool": capture.text(track.name), "call_id": call_id or run.stream.name_call()}
+    resumed = track.parent.resumption() if track.parent is not None else None
+    if resumed is not None and call_id in resumed.calls:
+        resumed.calls.remove(call_id)
+        return
+    shown = arguments_of(capture, {name: plain(value) for name, value in arguments.items()})
+    listed = capture.text(", ".join(f"{name}={value!r}" for name, value in shown.items()), max_chars=200)
+    run.write_event("tool_call", f"{track.about['tool']}({listed})", {**track.about, "arguments": shown}, track.step_id)
+
+
+def end_tool(track: Track, output: Any) -> Any:
+    """Log `tool_result`, or `error` when the tool reports one; return what it gave."""
+    run, _ = split(track.scope)
+    capture = run.recorder.capture
+    result, failed = tool_result(output)
+    about = {**track.about, "duration_ms": track.duration_ms}
+    if failed:
+        about["error"] = capture.text(result, max_chars=2000)
+        said = capture.text(f"{about['tool']}: {about['error']}", max_chars=_SUMMARY)
+        run.write_event("error", said, about, track.step_id)
+        return result
+    full = capture.mode == "full"
+    if full:
+        about["result"] = capture.value(result)
+    summary = capture.summary(result) if full else ""
+    said = f"{about['tool']}: {summary}" if summary else f"{about['tool']} returned"
+    run.write_event("tool_result", capture.text(said, max_chars=_SUMMARY), about, track.step_id)
+    return result
+
+
+def fail_tool(track: Track, error: BaseException) -> None:
+    """Log `error` for a call of a tool."""
+    track.note_error(error, **track.about, duration_ms=track.duration_ms)
+
+
+def end_model(track: Track, response: Any) -> Any:
+    """Log what a model answered; return its words."""
+    answer = answer_of(response, track.about)
+    _write_answer(track, answer, cancelled=False)
+    return answer.text or {"tool_calls": answer.tool_calls}
+
+
+def fail_model(track: Track, error: BaseException, response: Any) -> None:
+    """Log `error` for a call of a model; or what it had said so far, when somebody had enough of it."""
+    if is_cancellation(error):
+        _write_answer(track, answer_of(response, track.about), cancelled=True)
+    else:
+        about = {name: track.about[name] for name in ("model", "provider") if track.about.get(name)}
+        track.note_error(error, **about, duration_ms=track.duration_ms)
+
+
+def log_custom(track: Track, name: str, data: Any) -> None:
+    """Log an event that the program dispatched, at the innermost step under way."""
+    current = _context.current()
+    scope = current if current is not None and is_within(current, track.scope) else track.scope
+    run, step = split(scope)
+    run.log_event(name, payload={"name": name, "data": data}, step=step)
+
+
+def give_up(track: Track, why: BaseException) -> None:
+    """End what no hook will end any more."""
+    if track.kind == "tool":
+        about = {**track.about, "duration_ms": track.duration_ms, "cancelled": True}
+        track.write("error", f"{track.about.get('tool', track.name)} was cancelled", about)
+    elif track.kind == "model":
+        _write_answer(track, answer_of(None, track.about), cancelled=True)
+    if track.step is not None:
+        track.step.fail(str(why) or "cancelled")
+    if track.run is not None:
+        track.run.cancel()
+        track.run.end()
+
+
+def _write_answer(track: Track, answer: Answer, *, cancelled: bool) -> None:
+    run, _ = split(track.scope)
+    full = run.recorder.capture.mode == "full"
+    calls = answer.tool_calls if full else [{**call, "arguments": None} for call in answer.tool_calls]
+    names = ", ".join(str(call["name"]) for call in calls)
+    model = answer.model or track.name
+    otherwise = f"calls tools {names}" if names else f"{model} was cancelled" if cancelled else f"{model} answered"
+    payload = {
+        "model": answer.model,
+        "provider": answer.provider,
+        "text": answer.text if full else None,
+        "tool_calls": [{name: value for name, value in call.items() if value is not None} for call in calls],
+        "usage": answer.usage,
+        "duration_ms": track.duration_ms,
+        "cancelled": cancelled,
+    }
+    said = answer.text if full and answer.text.strip() else otherwise
+    track.write("message", said, {name: value for name, value in payload.items() if value})
