@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Record": {
         "run": "run:run",
         "exec": "exec:exec_",
+        "start": "start:start",
         "step": "inside:step",
         "event": "inside:event",
         "tool": "inside:tool",
@@ -29,15 +30,27 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Look": {
         "status": "status:status",
+        "missions": "listing:missions",
+        "runs": "listing:runs",
+        "show": "show:show",
+        "watch": "watch:watch",
     },
     "Deliver": {
         "sync": "sync:sync",
+        "forward": "forward:forward",
         "dead": "dead:dead",
+    },
+    "Steer": {
+        "cancel": "steer:cancel",
+        "pause": "steer:pause",
+        "resume": "steer:resume",
     },
     "Set up": {
         "demo": "demo:demo",
         "doctor": "doctor:doctor",
         "serve": "serve:serve",
+        "import-state": "import_state:import_state",
+        "completion": "completion:completion",
     },
 }
 """Where each command is: section -> name -> file and function."""

@@ -51,7 +51,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
 )
 @json_option
 def doctor(*, timeout: float, as_json: bool) -> int:
-    """Examine the settings, the state directory, the network, the API key and the clock.
+    """Examine settings, directory, network, key and clock.
 
     One line each: ok, warn or fail, and what to do about it. The API is asked one question that changes nothing.
     Exit status: 0 nothing is wrong, 1 something is.

@@ -103,7 +103,10 @@ def event(*, summary: str, **options: str | None) -> int:
 @_STEP
 @_RUN
 def tool(*, name: str, words: tuple[str, ...], **options: str | None) -> int:
-    """Log a call of a tool, or run COMMAND as one: its exit status is kept."""
+    """Log a call of a tool.
+
+    With a COMMAND that is run as the tool, and its exit status is kept.
+    """
     return _do("tool")((name, *words), **options)
 
 

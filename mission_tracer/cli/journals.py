@@ -48,6 +48,7 @@ class Story:
         """Begin with a run of which nothing is known."""
         self.picture = RunPicture(key=key, mission="?", status="running", source="journal")
         self.base_url: str | None = None
+        self.is_shared = False
         self._steps: dict[str, StepPicture] = {}
 
     def take(self, fact: facts.Fact) -> None:
@@ -72,9 +73,10 @@ def _opened(story: Story, fact: facts.RunOpened) -> None:
 
 
 def _joined(story: Story, fact: facts.RunJoined) -> None:
-    story.picture.mission, story.picture.started_at = fact.mission.name, fact.at
+    story.picture.mission, story.picture.started_at = fact.mission.name, story.picture.started_at or fact.at
     story.picture.mission_id, story.picture.run_id = fact.mission.id, fact.run_id
     story.base_url = fact.base_url
+    story.is_shared = True  # it goes on without a process of ours
 
 
 def _planned(story: Story, fact: facts.PlanDeclared) -> None:
@@ -157,7 +159,7 @@ def picture(directory: Directory, key: str) -> RunPicture | None:
         seen.run_id, seen.mission_id = state.run_id or seen.run_id, state.mission_id or seen.mission_id
         sums = count(iterate_lines(journal), state)
         seen.waiting = _waiting(sums, state)
-        if seen.status == "running" and not is_written(journal):
+        if seen.status == "running" and not story.is_shared and not is_written(journal):
             seen.status = "interrupted"
         return seen
 
@@ -176,7 +178,7 @@ def books(directory: Directory, key: str) -> Books | None:
         story = tell(key, journal, events=False)
         status = story.picture.status
         put_away = journal.parent == directory.delivered
-        if status == "running" and not put_away and not is_written(journal):
+        if status == "running" and not story.is_shared and not put_away and not is_written(journal):
             status = "interrupted"
         return Books(
             key=key,

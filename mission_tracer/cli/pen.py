@@ -67,6 +67,15 @@ class Pen:
         place = self.directory.find(self.key)
         return place[0] if place is not None else self.directory.journal(self.key)
 
+    def begin(self) -> None:
+        """Make the journal of a run that begins here.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        self.directory.prepare()
+        os.close(os.open(self.directory.journal(self.key), os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+
     def capture(self) -> Capture:
         """Return what turns values into what may be kept."""
         # Hiding secrets takes long to import, and most commands have nothing to hide.
@@ -246,9 +255,7 @@ def _named(settings: Settings, word: str) -> str:
 
 def _join(pen: Pen, carried: Mapping[str, str]) -> Pen:
     """Begin a journal for a run that another machine, or another state directory, opened."""
-    pen.directory.prepare()
-    journal = pen.directory.journal(pen.key)
-    os.close(os.open(journal, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+    pen.begin()
     pen.write(
         facts.RunJoined,
         key=pen.key,

@@ -24,7 +24,9 @@ from mission_tracer.cli.surroundings import optional
     help="Answer one of the contract's open questions differently; may be repeated.",
 )
 def serve(*, host: str, port: int, db: str | None, seed: str | None, admin: bool, behaviour: tuple[str, ...]) -> None:
-    """Serve the Missions API on this machine, for development and tests.
+    """Serve a Missions API on this machine.
+
+    For development and tests.
 
     All 41 operations, stateful, for any client in any language, with a page to look at. Ends with Ctrl-C or SIGTERM.
     """

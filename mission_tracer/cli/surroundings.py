@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 from types import ModuleType
+from typing import Any
 
 import click
+import msgspec
 
 from mission_tracer._directory import Directory
 from mission_tracer.settings import Settings
@@ -31,6 +33,18 @@ def sending_settings(**given: object) -> Settings:
     if loaded.api_key is None:
         raise click.ClickException("TELNYX_API_KEY is not set; nothing can be sent without it")
     return loaded
+
+
+def json_object(option: str, text: str) -> dict[str, Any]:
+    """Read an option that is a JSON object.
+
+    Raises:
+        click.UsageError: It is none.
+    """
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise click.UsageError(f"{option} must be a JSON object: {error}.") from None
 
 
 def directory() -> Directory:

@@ -1,0 +1,54 @@
+"""Begin a run that no program encloses: it is open until it is told to end."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from mission_tracer import facts
+from mission_tracer.cli.acts import plan as declare
+from mission_tracer.cli.command import command
+from mission_tracer.cli.joining import carrier
+from mission_tracer.cli.pen import PARENT, Pen
+from mission_tracer.cli.surroundings import json_object, settings
+from mission_tracer.cli.wishes import items
+from mission_tracer.recorder import about_this_process
+
+
+@command(
+    'RUN=$(mission-tracer start "Find window washers" --plan research,calls)',
+    "mission-tracer step start research --run $RUN",
+    'mission-tracer succeed "ABC is best" --run $RUN',
+)
+@click.argument("name")
+@click.option("--plan", metavar="A,B,C", help="The steps known beforehand, each ID or ID=DESCRIPTION.")
+@click.option("--input", "given", metavar="JSON", help="The run's input, an object.")
+@click.option("--instructions", metavar="TEXT", help="The mission's instructions, when it is created.")
+@click.option("--export", is_flag=True, help='Print what puts the shell into the run: eval "$(... --export)".')
+def start(*, name: str, plan: str | None, given: str | None, instructions: str | None, export: bool) -> None:
+    """Begin a run that stays open from command to command.
+
+    Prints the key of a new run of the mission NAME.
+
+    For agents that act through a shell, one command at a time. The commands under "Record" go on with it, by --run or
+    by the variable that --export prints; `succeed`, `fail` and `cancel` end it. What is recorded is sent by `sync`, or
+    by a `forward --watch` that runs beside.
+    """
+    here = settings()
+    if not name.strip():
+        raise click.UsageError("NAME must not be empty.")
+    key = facts.new_key()
+    pen = Pen(here, key)
+    pen.begin()
+    values = pen.capture().value(json_object("--input", given)) if given else None
+    mission = facts.MissionSpec(name, instructions=instructions)
+    mark = {"mission_tracer": {"key": key, **about_this_process()}}
+    base_url = here.base_url if here.api_key else None
+    pen.write(facts.RunOpened, key=key, mission=mission, base_url=base_url, input=values, metadata=mark)
+    # Nobody's death ends it: whoever takes part in it later goes on.
+    pen.write(facts.RunJoined, key=key, mission=mission, base_url=base_url)
+    if plan:
+        declare(pen, *items(plan))
+    pen.close()
+    click.echo(f"export {PARENT}={shlex.quote(carrier(pen.directory, key)[1])}" if export else key)
