@@ -196,15 +196,19 @@ class AsyncGeneratorDriver(_Driver):
 def _begin(inner: AsyncGenerator[Any, Any]) -> Any:
     """Ask for the first item without the event loop's notice.
 
-    The loop closes at its end every generator that it saw begin. It sees the outer one, which closes this one: were
-    both closed at once, each would find the other running.
+    The loop closes what is left of every generator that it saw begin. It sees the outer one, which closes this one:
+    were both closed at once, each would find the other running.
     """
     hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
+    sys.set_asyncgen_hooks(None, _leave_alone)
     try:
         return inner.asend(None)
     finally:
         sys.set_asyncgen_hooks(*hooks)
+
+
+def _leave_alone(_inner: object) -> None:
+    """Do nothing when the garbage collector finds a generator together with its outer one."""
 
 
 def _end(scope: Scope, error: BaseException, closing: BaseException | None) -> None:

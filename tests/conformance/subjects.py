@@ -108,23 +108,29 @@ def _class(d: Decorate) -> Any:
         """An agent."""
 
         @d
-        def method(self, one: int, two: int = 2, three: str = "3", *rest: Any, four: float = 4.0, **more: Any) -> Any:
+        def method(
+            self, one: int, /, two: int = 2, three: str = "3", *rest: Any, four: float = 4.0, **more: Any
+        ) -> Any:
             """Act."""
             return [type(self).__name__, one, two, three, rest, four, more]
 
         @d
-        async def async_method(self, one: int, two: int = 2, three: str = "3", *rest: Any, **more: Any) -> Any:
+        async def async_method(self, one: int, /, two: int = 2, three: str = "3", *rest: Any, **more: Any) -> Any:
             return [type(self).__name__, one, two, three, rest, more]
 
         @d
         @classmethod
-        def class_above(cls, one: int, two: int = 2, three: str = "3", *rest: Any, four: float = 4.0, **more: Any) -> Any:
+        def class_above(
+            cls, one: int, /, two: int = 2, three: str = "3", *rest: Any, four: float = 4.0, **more: Any
+        ) -> Any:
             """Act for all."""
             return [cls.__name__, one, two, three, rest, four, more]
 
         @classmethod
         @d
-        def class_below(cls, one: int, two: int = 2, three: str = "3", *rest: Any, four: float = 4.0, **more: Any) -> Any:
+        def class_below(
+            cls, one: int, /, two: int = 2, three: str = "3", *rest: Any, four: float = 4.0, **more: Any
+        ) -> Any:
             return [cls.__name__, one, two, three, rest, four, more]
 
         @d
@@ -138,7 +144,7 @@ def _class(d: Decorate) -> Any:
             return [one, two, three, rest, four, more]
 
     class Child(Agent):
-        def method(self, *args: Any, **kwargs: Any) -> Any:
+        def method(self, /, *args: Any, **kwargs: Any) -> Any:
             return ["child", *super().method(*args, **kwargs)]
 
     return Agent, Child
@@ -189,32 +195,34 @@ class Tool:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self, one: int, two: int = 2, three: str = "3", *rest: Any, four: float = 4.0, **more: Any) -> Any:
+    def __call__(self, one: int, /, two: int = 2, three: str = "3", *rest: Any, four: float = 4.0, **more: Any) -> Any:
         self.calls += 1
         return [one, two, three, rest, four, more, self.calls]
 
-    def act(self, one: int, two: int = 2, three: str = "3", *rest: Any, four: float = 4.0, **more: Any) -> Any:
+    def act(self, one: int, /, two: int = 2, three: str = "3", *rest: Any, four: float = 4.0, **more: Any) -> Any:
         return [one, two, three, rest, four, more]
 
 
 class AsyncTool:
-    async def __call__(self, one: int, two: int = 2, three: str = "3", *rest: Any, **more: Any) -> Any:
+    async def __call__(self, one: int, /, two: int = 2, three: str = "3", *rest: Any, **more: Any) -> Any:
         return [one, two, three, rest, more]
 
 
 class GeneratorTool:
-    def __call__(self, one: int, two: int = 2, three: str = "3", *rest: Any, **more: Any) -> Iterator[Any]:
+    def __call__(self, one: int, /, two: int = 2, three: str = "3", *rest: Any, **more: Any) -> Iterator[Any]:
         yield one
         yield [two, three, rest, more]
 
 
 class AsyncGeneratorTool:
-    async def __call__(self, one: int, two: int = 2, three: str = "3", *rest: Any, **more: Any) -> AsyncIterator[Any]:
+    async def __call__(
+        self, one: int, /, two: int = 2, three: str = "3", *rest: Any, **more: Any
+    ) -> AsyncIterator[Any]:
         yield one
         yield [two, three, rest, more]
 
 
-def _act(nothing: None, one: int, two: int = 2, three: str = "3", *rest: Any, four: float = 4.0, **more: Any) -> Any:
+def _act(nothing: None, one: int, /, two: int = 2, three: str = "3", *rest: Any, four: float = 4.0, **more: Any) -> Any:
     return [nothing, one, two, three, rest, four, more]
 
 
@@ -242,8 +250,12 @@ def bound_method(d: Decorate) -> Any:
     return d(Tool().act)
 
 
+def _look(one: int, two: int = 2, three: str = "3", *rest: Any, four: float = 4.0, **more: Any) -> Any:
+    return [one, two, three, rest, four, more]
+
+
 def cached(d: Decorate) -> Any:
-    return d(functools.lru_cache(_act))
+    return d(functools.lru_cache(_look))
 
 
 FUNCTIONS = {

@@ -186,7 +186,9 @@ def test_doctests(make: Make, decorate: Decorate) -> None:
         module = types.ModuleType(target.__module__)
         module.__dict__.update(subject=target, __file__=inspect.getfile(target))
         found = doctest.DocTestFinder().find(target, "subject", module=inspect.getmodule(target))
-        return [(test.name, test.lineno, test.filename, [example.source for example in test.examples]) for test in found]
+        return [
+            (test.name, test.lineno, test.filename, [example.source for example in test.examples]) for test in found
+        ]
 
     agree(make, decorate, see)
 
