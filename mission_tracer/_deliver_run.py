@@ -93,8 +93,10 @@ def _create_run(fact: facts.RunOpened, at: Situation) -> Flow:
             return
     full = {"input": fact.input, "metadata": fact.metadata} if fact.input else {"metadata": fact.metadata}
     bare = {"metadata": {"mission_tracer": fact.metadata.get("mission_tracer", {"key": fact.key})}}
+    answer = Answer(0)
     for body in (bare,) if at.stubborn else (full, bare):
-        answer = yield Call("missions.runs.create", {"mission_id": state.mission_id or ""}, body=body, intent="create_run")
+        where = {"mission_id": state.mission_id or ""}
+        answer = yield Call("missions.runs.create", where, body=body, intent="create_run")
         if answer.ok:
             yield RunBound(str(answer.data["run_id"]))
             if body is bare and fact.input:
@@ -151,7 +153,10 @@ def _set_run(at: Situation, *bodies: dict[str, Any]) -> Flow:
         return
     if status in {"pending", "paused"}:
         # The server may let a run end only while it runs.
-        yield Call("missions.runs.resume", at.path()) if status == "paused" else Call("missions.runs.update", at.path(), body=_RUNNING)
+        if status == "paused":
+            yield Call("missions.runs.resume", at.path())
+        else:
+            yield Call("missions.runs.update", at.path(), body=_RUNNING)
         answer = yield from _offer(at, bodies)
         if answer.ok:
             return
@@ -162,11 +167,11 @@ def _set_run(at: Situation, *bodies: dict[str, Any]) -> Flow:
 
 def _offer(at: Situation, bodies: tuple[dict[str, Any], ...]) -> Generator[Action, Any, Answer]:
     """Send the first body that the server takes; say so when it is not the whole one."""
-    first: Answer | None = None
-    for body in bodies:
-        answer: Answer = yield Call("missions.runs.update", at.path(), body=body)
-        first = first or answer
-        if answer.ok and first is not answer:
+    first = answer = Answer(0)
+    for number, body in enumerate(bodies):
+        answer = yield Call("missions.runs.update", at.path(), body=body)
+        first = first if number else answer
+        if answer.ok and number:
             yield Refusal("missions.runs.update", first.status, f"taken without its result or metadata: {first.why}")
         if answer.ok or answer.status not in MALFORMED:
             break

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "off": 100}
@@ -44,10 +45,8 @@ class Notices:
         """
         if LEVELS[level] < self._least or (cause is not None and not self._is_due(cause, once=once)):
             return
-        try:
+        with suppress(Exception):  # a closed or broken stderr must not hurt the program
             self._logger().log(LEVELS[level], message, **values)
-        except Exception:  # noqa: BLE001, S110 - a closed or broken stderr must not hurt the program
-            pass
 
     def _is_due(self, cause: str, *, once: bool) -> bool:
         now = self._monotonic()

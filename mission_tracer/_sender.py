@@ -33,6 +33,7 @@ class Lanes(Protocol):
 
     def renew(self, *, everything: bool) -> list[Lane]:
         """Return lanes that may have something to deliver now; `everything`: also look at what others wrote."""
+        ...
 
     def release(self, lane: Lane) -> None:
         """Put a drained lane away if its run is over."""

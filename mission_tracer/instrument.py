@@ -38,6 +38,7 @@ class Integration(Protocol):
         Raises:
             IntegrationError: The library is missing, or too old.
         """
+        ...
 
 
 class IntegrationError(MissionTracerError, ImportError):

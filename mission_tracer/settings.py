@@ -128,13 +128,15 @@ class Settings:
     durability: str = _setting(
         _choice("process", "power", "memory"),
         "process",
-        "What a recorded fact survives: `process` the death of the process, `power` a power cut too (one fsync a fact), `memory` nothing.",
+        "What a recorded fact survives: `process` the death of the process, `power` a power cut too (one fsync a fact), "
+        "`memory` nothing.",
     )
     agent_id: str | None = _setting(_text, None, "The `agent_id` of every event that names none.", shown="none")
     capture: str = _setting(
         _choice("full", "names", "off"),
         "full",
-        "What is kept of arguments and results: `full` their values, `names` the arguments' names and types, `off` nothing.",
+        "What is kept of arguments and results: `full` their values, `names` the arguments' names and types, "
+        "`off` nothing.",
     )
     redact: Any = _setting(
         _anything,
@@ -208,12 +210,11 @@ class Settings:
         cls, given: Mapping[str, object] | None = None, *, environ: Mapping[str, str] | None = None
     ) -> tuple[Settings, list[str]]:
         """Read settings as `load` does; a wrong value becomes the default and one line of the list."""
-        problems: list[str] = []
         values: dict[str, object] = {}
         rows = {row.name: row for row in dataclasses.fields(cls)}
-        for name in given or {}:
-            if name not in rows:
-                problems.append(f"unknown setting {name!r}: the settings are {', '.join(rows)}")
+        problems = [
+            f"unknown setting {name!r}: the settings are {', '.join(rows)}" for name in given or {} if name not in rows
+        ]
         for name, row in rows.items():
             for place, raw in _places(row, given or {}, environ or {}):
                 try:
