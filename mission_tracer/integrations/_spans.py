@@ -11,7 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any
 
 from mission_tracer import _context, facts, recorder
 from mission_tracer._endings import is_cancellation
@@ -257,22 +257,10 @@ class Spans:
 
     Span hooks run on every thread; each span's entry is touched by its own start and end, and dictionaries need no lock
     for that. A forked child begins with none: what its parent began, its parent ends.
-
-    Args:
-        covers: Who else makes spans of the same calls: the names of OpenTelemetry instrumentations.
     """
 
-    _open: ClassVar[weakref.WeakSet[Spans]] = weakref.WeakSet()
-
-    def __init__(self, *, covers: tuple[str, ...] = ()) -> None:
-        self._covers = covers
+    def __init__(self) -> None:
         self._forget()
-        Spans._open.add(self)
-
-    @classmethod
-    def covered(cls, origin: str) -> bool:
-        """Say whether a processor that is at work covers what an instrumentation tells."""
-        return any(origin in spans._covers for spans in list(cls._open))  # noqa: SLF001 - its own class
 
     def _forget(self) -> None:
         self._pid = os.getpid()
@@ -328,8 +316,7 @@ class Spans:
                 self.end(node, None, AbandonedError("its span was dropped before it ended"))
 
     def close(self) -> None:
-        """End every span that is still under way, and cover nothing any more."""
-        Spans._open.discard(self)
+        """End every span that is still under way."""
         for key in list(self._own()):
             node = self.take(key)
             if node is not None and not node.ended:

@@ -16,6 +16,7 @@ from mission_tracer import _context, recorder
 from mission_tracer._endings import is_cancellation
 from mission_tracer._guard import guarded
 from mission_tracer._ownership import Rank
+from mission_tracer.integrations._coverage import cover, uncover
 from mission_tracer.integrations._patches import require
 from mission_tracer.integrations._spans import (
     Answer,
@@ -54,9 +55,6 @@ _KINDS = {
 """A span's type -> what it is to us; the others, `task`, `turn` and `speech_group`, only hold spans together."""
 
 
-_COVERS = ("openinference.instrumentation.openai_agents", "opentelemetry.instrumentation.openai_agents")
-
-
 class MissionTracingProcessor(TracingProcessor):
     """Record every trace as a run of a mission; inside a run that is under way, as a part of that run.
 
@@ -68,10 +66,11 @@ class MissionTracingProcessor(TracingProcessor):
 
     def __init__(self, *, mission: str | None = None) -> None:
         self._mission = mission
-        self._spans = Spans(covers=_COVERS)
+        self._spans = Spans()
         self._begun: weakref.WeakSet[Trace] = weakref.WeakSet()
         self._joined: weakref.WeakSet[Node] = weakref.WeakSet()
         self.enabled = True
+        cover(self, "openinference.instrumentation.openai_agents", "opentelemetry.instrumentation.openai_agents")
 
     def trouble(self, error: Exception, where: str) -> None:
         """Take an error of ours, as the recorder does."""
@@ -143,6 +142,7 @@ class MissionTracingProcessor(TracingProcessor):
     @guarded()
     def shutdown(self) -> None:
         """End what is still under way."""
+        uncover(self)
         self._spans.close()
 
     @guarded()

@@ -14,6 +14,7 @@ from mission_tracer._endings import is_cancellation
 from mission_tracer._guard import guarded
 from mission_tracer._ownership import Rank, may_record
 from mission_tracer.integrations import _genai
+from mission_tracer.integrations._coverage import is_covered
 from mission_tracer.integrations._patches import Patches, require
 from mission_tracer.integrations._spans import Kind, Node, Spans, name_for, record_answer, split
 
@@ -174,7 +175,7 @@ class MissionSpanProcessor(SpanProcessor):
             ancestors.append(above)
             above = above.parent
         for found in reversed(ancestors):
-            if found.kind is None and found.scope is None and not found.ended:
+            if found.kind is None and found.scope is None and not (found.silent or found.ended):
                 with self._spans.lock:
                     self._settle(found, node.family)
 
@@ -227,7 +228,7 @@ def _is_told_elsewhere(node: Node, origin: str) -> bool:
     """Say whether another integration records what a span tells: a framework's own, or that of a client inside."""
     parent = node.parent
     inherits = parent is not None and parent.silent and parent.family == node.family
-    return inherits or not may_record(Rank.CLIENT) or Spans.covered(origin)
+    return inherits or not may_record(Rank.CLIENT) or is_covered(origin)
 
 
 def _is_told_outside(node: Node) -> bool:
