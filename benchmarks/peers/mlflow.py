@@ -1,0 +1,47 @@
+"""MLflow's tracing package, exporting over OTLP."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from typing import Any
+
+import mlflow
+from benchmarks.peers import Function
+
+
+def start(url: str, _variant: str) -> None:
+    os.environ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = f"{url}/v1/traces"
+    os.environ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] = "http/protobuf"
+    mlflow.set_tracking_uri(url)
+
+
+def scope() -> AbstractContextManager[Any]:
+    return mlflow.start_span("run")
+
+
+def step(function: Function) -> Function:
+    return mlflow.trace(function)
+
+
+def tool(function: Function) -> Function:
+    return mlflow.trace(function, span_type="TOOL")
+
+
+def log(text: str) -> None:
+    span: Any = mlflow.get_current_active_span()
+    span.add_event(mlflow.entities.SpanEvent(text))
+
+
+def record(name: str) -> None:
+    with mlflow.start_span(name):
+        pass
+
+
+def finish() -> None:
+    from opentelemetry import trace
+
+    mlflow.flush_trace_async_logging()
+    provider: Any = trace.get_tracer_provider()
+    if hasattr(provider, "force_flush"):
+        provider.force_flush(600_000)
