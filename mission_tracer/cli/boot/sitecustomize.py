@@ -28,7 +28,8 @@ def _prepare():  # type: ignore[no-untyped-def]  # noqa: ANN202 - must be read b
 def _note_error():  # type: ignore[no-untyped-def]  # noqa: ANN202 - must be read by any Python
     """Note the exception that ended the program: the interpreter leaves it here when it has printed it."""
     error = getattr(sys, "last_value", None)
-    if error is not None:
+    # After Ctrl-C nothing may be imported: compiling code makes the interpreter forget that it is to end by SIGINT.
+    if isinstance(error, Exception):
         from mission_tracer.cli import uncaught
 
         uncaught.note(error)
