@@ -58,6 +58,18 @@ class Patches:
 
         self._undo.append(undo)
 
+    def wrap_path(self, module: str, path: str, wrapper: Wrapper) -> bool:
+        """Wrap an attribute named by text, such as `Class.method` of a module, if it is there; say whether it is."""
+        owner_path, _, name = path.rpartition(".")
+        try:
+            owner = importlib.import_module(module)
+            for part in owner_path.split(".") if owner_path else ():
+                owner = getattr(owner, part)
+            self.wrap(owner, name, wrapper)
+        except (ImportError, AttributeError):
+            return False
+        return True
+
     def undo(self) -> None:
         """Give everything back, the last wrapped first."""
         self._active = False
