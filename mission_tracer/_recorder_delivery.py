@@ -105,7 +105,7 @@ class Delivery:
             return (
                 not waiting
                 or now - started >= timeout
-                or (stall is not None and now - moved >= stall)
+                or (stall is not None and now - moved >= stall and not self.sender.is_opening)
                 or not any(awaited.is_hopeful() for awaited in waiting)
             )
 

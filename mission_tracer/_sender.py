@@ -69,6 +69,7 @@ class Sender:
         self._work_there = threading.Condition(lock)
         self.acknowledged_at = monotonic()
         self.locked_out = False
+        self.is_opening = False  # the HTTP library is imported, which takes seconds on a slow machine
         self._lanes = lanes
         self._make_transport = transport
         self._transport: Transport | None = None
@@ -234,7 +235,12 @@ class Sender:
                 self._queue(lane)
 
     def _open_transport(self) -> None:
-        transport = self._make_transport()
+        self.is_opening = True
+        try:
+            transport = self._make_transport()
+        finally:
+            self.is_opening = False
+            self.acknowledged_at = self._monotonic()  # nobody is kept waiting by the server before this
         with self.progress:
             if self._transport is None:
                 self._transport = transport
