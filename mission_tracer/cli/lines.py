@@ -76,8 +76,9 @@ def step_line(step: StepPicture) -> str:
     """Say in one line what a step is and how it is."""
     about = step.description if step.description != step.step_id else ""
     again = f"(attempt {step.attempt})" if step.attempt > 1 else ""
-    parts = (step.step_id, f"[{step.status}]", in_words(step_seconds(step)), again, about, step.reason or "")
-    return clip("  ".join(part for part in parts if part), _WIDTH)
+    said = (clip(text, _WIDTH // 2) for text in (about, step.reason or ""))
+    parts = (step.step_id, f"[{step.status}]", in_words(step_seconds(step)), again, *said)
+    return "  ".join(part for part in parts if part)
 
 
 def event_line(event: EventPicture) -> str:

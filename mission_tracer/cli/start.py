@@ -40,8 +40,8 @@ def start(*, name: str, plan: str | None, given: str | None, instructions: str |
         raise click.UsageError("NAME must not be empty.")
     key = facts.new_key()
     pen = Pen(here, key)
-    pen.begin()
     values = pen.capture().value(json_object("--input", given)) if given else None
+    pen.begin()
     mission = facts.MissionSpec(name, instructions=instructions)
     mark = {"mission_tracer": {"key": key, **about_this_process()}}
     base_url = here.base_url if here.api_key else None

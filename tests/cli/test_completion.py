@@ -1,0 +1,34 @@
+"""`completion`: the shell completes our commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import processes
+import pytest
+
+from .conftest import Call
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_it_prints_what_the_shell_needs(shell: str, call: Call) -> None:
+    """For each shell there is a script that names our program."""
+    said = call("completion", shell)
+    assert said.status == 0
+    assert "mission-tracer" in said.out
+    assert "_MISSION_TRACER_COMPLETE" in said.out
+
+
+def test_commands_and_options_are_completed(state: Path) -> None:
+    """What the script asks for is answered: commands, and the options of a command."""
+    for typed, wanted in (("mission-tracer st", "status"), ("mission-tracer sync --t", "--timeout")):
+        env = processes.environment(
+            state, _MISSION_TRACER_COMPLETE="bash_complete", COMP_WORDS=typed, COMP_CWORD=str(typed.count(" "))
+        )
+        assert wanted in processes.run(processes.CLI, env).stdout
+
+
+def test_another_shell_is_a_failure(call: Call) -> None:
+    """A shell we do not know is one line and status 2."""
+    said = call("completion", "tcsh")
+    assert (said.status, said.err.count("\n")) == (2, 1)
