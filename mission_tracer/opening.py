@@ -45,7 +45,7 @@ def open_run(
         detached: True: the run under way in this context is not its parent.
     """
     parent = None if detached else current_run()
-    key = facts.new_key()
+    key = recording.new_key()
     stream = recording.open_stream(key, create=True)
     mark = {"key": key, **about_this_process()}
     if parent is not None:

@@ -1,4 +1,4 @@
-"""Put the parts together: a `Recorder` takes facts, keeps them, has them delivered, and is the one default per process."""
+"""Put the parts together: a `Recorder` takes facts, keeps them and has them delivered; one a process is the default."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class Recorder:
         adopt: True: what dead processes left is delivered too.
         anywhere: True: also what was recorded for another address and never reached it, and what was parked.
         stream: Makes a run's stream from its key and journal; `None`: the real one (tests give fixed ids and a clock).
+        key: Makes a run's key.
         notices: Says our own lines; `None`: on standard error.
     """
 
@@ -50,12 +51,14 @@ class Recorder:
         adopt: bool = True,
         anywhere: bool = False,
         stream: Callable[[str, Journal], Stream] | None = None,
+        key: Callable[[], str] = facts.new_key,
         notices: Notices | None = None,
     ) -> None:
         self.settings = settings
         self.enabled = settings.enabled
         self.notices = notices or Notices(settings.log_level)
         self.directory = None if settings.durability == "memory" else Directory(settings.dir)
+        self.new_key = key
         self._make_stream: Callable[[str, Journal], Stream] = stream or Stream
         self._adopt = adopt
         self._anywhere = anywhere
@@ -267,7 +270,7 @@ class Recorder:
         return self.roster.stats(dropped)
 
     def shutdown(self, timeout: float | None = None) -> bool:
-        """Flush, then end the sender's threads; recording goes on and starts them again. Say whether all is delivered."""
+        """Flush, then end the sender's threads; recording starts them again. Say whether all is delivered."""
         delivered = self.flush(timeout)
         self._end(1.0)
         return delivered
@@ -310,8 +313,9 @@ class Recorder:
                 run = self._offline_runs[-1]
                 self.notices.say(
                     "warning",
-                    f"offline, since TELNYX_API_KEY is not set: {len(self._offline_runs)} run(s) recorded, nothing sent; "
-                    f"see the last with `mission-tracer show {run}`, send all with `TELNYX_API_KEY=... mission-tracer sync`",
+                    f"offline, since TELNYX_API_KEY is not set: {len(self._offline_runs)} run(s) recorded, nothing "
+                    f"sent; see the last with `mission-tracer show {run}`, "
+                    "send all with `TELNYX_API_KEY=... mission-tracer sync`",
                 )
         elif stats.pending and self.settings.sender == "thread":
             self.notices.say(
@@ -336,8 +340,9 @@ class Recorder:
                 successor.roster.attach(stream)
                 _at_exit(successor)
 
-    def end(self) -> None:
-        """End the threads and give the runs up, delivered or not."""
+    def forget(self) -> None:
+        """End the threads and give the runs up, delivered or not; the end of the process says nothing about them."""
+        atexit.unregister(self.exit)
         if self._delivery is not None:
             self._delivery.sender.stop(5.0)
             self._delivery.roster.close()
@@ -418,14 +423,21 @@ def replace(recorder: Recorder) -> Recorder:
     return recorder
 
 
+def swap(recorder: Recorder | None) -> Recorder | None:
+    """Make a recorder the default one and return the one before, which stays as it is (for tests)."""
+    global _default
+    with _default_lock:
+        old, _default = _default, recorder
+    return old
+
+
 def discard() -> None:
     """Forget this process's recorder, delivered or not: the next use makes one from the environment (for tests)."""
     global _default
     with _default_lock:
         old, _default = _default, None
     if old is not None:
-        atexit.unregister(old.exit)
-        old.end()
+        old.forget()
 
 
 def _after_fork_in_child() -> None:

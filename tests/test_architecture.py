@@ -40,7 +40,7 @@ LAYERS: list[set[str]] = [
         "_stand_ins",
     },
     {"opening", "_blocks", "decorators", "propagation"},
-    {"instrument", "integrations", "testing", "pytest_plugin"},
+    {"instrument", "integrations", "_rehearsal", "testing", "pytest_plugin"},
     {"__init__", "server", "cli", "demo", "__main__"},
 ]
 """From the ground up; a module may import its own layer and those before it. A name stands for all that begin with it."""

@@ -1,0 +1,142 @@
+"""The test kit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mission_tracer as mt
+from mission_tracer import log_event, mission_run, plan_step, recorder, tool_call
+from mission_tracer.pytest_plugin import mission_recorder
+from mission_tracer.testing import MissionRecorder, recording
+
+__all__ = ["mission_recorder"]
+
+
+@tool_call
+def search(query: str) -> list[str]:
+    return [query, query]
+
+
+@mission_run("Find", plan=["research", "calls"])
+def agent(query: str) -> dict[str, Any]:
+    with plan_step("research") as step:
+        step.metadata(hits=len(search(query)))
+        log_event("found")
+    return {"best": query}
+
+
+def test_the_fixture_answers_what_the_api_would(mission_recorder: MissionRecorder, tmp_path: Path) -> None:
+    """Runs, steps and events read as the API would hold them, and nothing is written or sent."""
+    agent("x")
+    [run] = mission_recorder.runs
+    assert (run.mission, run.status, run.input, run.result_payload) == (
+        "Find",
+        "succeeded",
+        {"query": "x"},
+        {"best": "x"},
+    )
+    assert [(s.step_id, s.status, s.attempt) for s in mission_recorder.steps] == [
+        ("research", "completed", 1),
+        ("calls", "skipped", 1),
+    ]
+    assert mission_recorder.steps[0].metadata["hits"] == 2
+    assert [event.type for event in mission_recorder.events] == [
+        "step_started",
+        "tool_call",
+        "tool_result",
+        "custom",
+        "step_completed",
+    ]
+    assert not (tmp_path / "state").exists()
+
+
+def test_it_holds_what_a_real_server_holds(api: Any) -> None:
+    """What the kit reads back is what the real delivery puts on a server."""
+    with recording() as rehearsed:
+        agent("x")
+    agent("x")
+    assert mt.flush(20)
+    real = api.only_run()
+    [run] = rehearsed.runs
+    assert (real["run"].status, real["run"].result_summary) == (run.status, run.result_summary)
+    assert [(s.step_id, s.status, s.sequence) for s in real["steps"]] == [
+        (s.step_id, s.status, s.sequence) for s in run.steps
+    ]
+    assert [(e.type, e.summary, e.step_id) for e in real["events"]] == [
+        (e.type, e.summary, e.step_id) for e in run.events
+    ]
+
+
+def test_assert_run_shows_the_difference() -> None:
+    """`assert_run` returns the run when it is as expected, and else shows how it differs."""
+    with recording() as recorded:
+        agent("x")
+    assert recorded.assert_run(status="succeeded", steps=["research", "calls"]).mission == "Find"
+    recorded.assert_run(mission="Find", steps=[("research", "completed"), "calls"])
+    with pytest.raises(AssertionError, match=r"- .*failed(.|\n)*\+ .*succeeded"):
+        recorded.assert_run(status="failed")
+    with pytest.raises(AssertionError, match="calls"):
+        recorded.assert_run(steps=["research"])
+    with pytest.raises(AssertionError, match="expected one run of mission 'Other'"):
+        recorded.assert_run(mission="Other")
+
+
+def test_assert_run_knows_errors() -> None:
+    """A failed run is checked by a text of its error."""
+    with recording() as recorded, pytest.raises(OSError, match="gone"), mission_run("m"):
+        raise OSError("gone for good")
+    recorded.assert_run(status="failed", error="gone", events=["error"])
+    with pytest.raises(AssertionError, match="elsewhere"):
+        recorded.assert_run(error="elsewhere")
+
+
+def test_as_dicts_is_the_same_each_time() -> None:
+    """Two recordings of the same program are equal as plain data."""
+    taken = []
+    for _ in range(2):
+        with recording() as recorded:
+            agent("x")
+        taken.append(recorded.as_dicts())
+    assert taken[0] == taken[1]
+    assert taken[0][0]["events"][1]["payload"] == {"tool": "search", "arguments": {"query": "x"}}
+
+
+def test_deterministic_ids_and_clock() -> None:
+    """On demand keys, ids and times count up."""
+    with recording(deterministic=True) as recorded:
+        agent("x")
+    facts = recorded.facts
+    assert [run.key for run in recorded.runs] == ["run1"]
+    assert [fact.id for fact in facts[:3]] == ["writer1.1", "writer1.2", "writer1.3"]
+    assert [fact.at.isoformat() for fact in facts[:2]] == ["2026-01-01T00:00:00+00:00", "2026-01-01T00:00:01+00:00"]
+
+
+def test_the_recorder_before_comes_back() -> None:
+    """After a recording, the process records as it did before."""
+    before = recorder.default()
+    with recording():
+        assert recorder.default() is not before
+    assert recorder.default() is before
+
+
+def test_the_kit_is_strict() -> None:
+    """Our own errors and wrong event types are raised in a test."""
+    with recording(), mission_run("m"), pytest.raises(ValueError, match="type must be"):
+        log_event("x", type="nonsense")
+
+
+def test_the_plugin_is_light() -> None:
+    """Loading the plugin imports nothing of this package but the plugin and the names it needs to be found."""
+    code = (
+        "import sys, importlib.util as u;"
+        "spec = u.find_spec('mission_tracer.pytest_plugin');"
+        "print([m for m in ('httpx', 'structlog', 'starlette', 'mission_tracer.testing') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
+    assert done.stdout.strip() == "[]"
