@@ -14,7 +14,7 @@ from mission_tracer import facts
 from mission_tracer._ownership import Rank, owning
 
 from .service import Service, httpx2
-from .told import bodies, events
+from .told import are_the_same, bodies, events
 
 anthropic = pytest.importorskip("anthropic")
 pydantic = pytest.importorskip("pydantic")
@@ -272,7 +272,7 @@ def test_switching_off_restores_everything() -> None:
     mt.instrument("anthropic")
     assert vars(Messages)["stream"] is not before[1]
     mt.uninstrument("anthropic")
-    assert (vars(Messages)["create"], vars(Messages)["stream"], vars(AsyncMessages)["parse"]) == before
+    assert are_the_same((vars(Messages)["create"], vars(Messages)["stream"], vars(AsyncMessages)["parse"]), before)
 
 
 def test_an_error_of_ours_does_not_reach_the_program(

@@ -19,7 +19,7 @@ from mission_tracer.integrations._log_windows import Line, LogWindows
 from mission_tracer.recorder import Recorder
 from mission_tracer.runs import Run
 
-from .told import bodies, events, sequence
+from .told import are_the_same, bodies, events, sequence
 
 Journal = Callable[[], list[facts.Fact]]
 
@@ -342,7 +342,7 @@ def test_closing_gives_our_classes_back() -> None:
     one.close()
     assert vars(Run)["leave_step"] is not before[0]
     two.close()
-    assert (vars(Run)["leave_step"], vars(Run)["end"], vars(Recorder)["flush"]) == before
+    assert are_the_same((vars(Run)["leave_step"], vars(Run)["end"], vars(Recorder)["flush"]), before)
 
 
 def test_an_error_of_a_holder_does_not_keep_a_step_from_ending(journal: Journal) -> None:

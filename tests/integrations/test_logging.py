@@ -21,7 +21,7 @@ import mission_tracer as mt
 from mission_tracer import facts
 from mission_tracer.integrations.logging import MissionIds, MissionLogHandler
 
-from .told import bodies, events
+from .told import are_the_same, bodies, events
 
 Journal = Callable[[], list[facts.Fact]]
 
@@ -251,7 +251,7 @@ def test_switching_off_restores_everything(logger: logging.Logger, journal: Jour
         mt.uninstrument("logging")
         assert [e[1] for e in events(journal())] == ["one", "two"]
         logger.info("three")
-    assert (vars(logging.Logger)["callHandlers"], logging.getLogRecordFactory()) == before
+    assert are_the_same((vars(logging.Logger)["callHandlers"], logging.getLogRecordFactory()), before)
     assert [e[1] for e in events(journal())] == ["one", "two"]
 
 

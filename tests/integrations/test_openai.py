@@ -15,7 +15,7 @@ from mission_tracer import facts
 from mission_tracer._ownership import Rank, owning
 
 from .service import Service
-from .told import bodies, events
+from .told import are_the_same, bodies, events
 
 openai = pytest.importorskip("openai")
 httpx2 = pytest.importorskip("httpx2")
@@ -595,7 +595,7 @@ def test_switching_off_restores_everything() -> None:
         stream = ask(client(CHUNKS).chat.completions, stream=True)
         mt.uninstrument("openai")
         assert len(list(stream)) == len(CHUNKS)
-    assert (vars(completions.Completions)["create"], vars(Responses)["parse"]) == before
+    assert are_the_same((vars(completions.Completions)["create"], vars(Responses)["parse"]), before)
 
 
 class Hostile:

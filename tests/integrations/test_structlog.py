@@ -16,7 +16,7 @@ import mission_tracer as mt
 from mission_tracer import facts
 from mission_tracer.integrations.structlog import MissionProcessor
 
-from .told import bodies, events
+from .told import are_the_same, bodies, events
 
 Journal = Callable[[], list[facts.Fact]]
 
@@ -280,7 +280,7 @@ def test_switching_off_restores_everything() -> None:
     before = structlog.configure, structlog.configure_once, structlog.reset_defaults
     mt.instrument("structlog")
     mt.uninstrument("structlog")
-    assert (structlog.configure, structlog.configure_once, structlog.reset_defaults) == before
+    assert are_the_same((structlog.configure, structlog.configure_once, structlog.reset_defaults), before)
 
 
 def test_a_wrong_configuration_is_structlogs_to_refuse() -> None:

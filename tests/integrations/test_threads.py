@@ -20,6 +20,8 @@ import mission_tracer as mt
 from mission_tracer import _context, facts
 from mission_tracer._ownership import Rank, owning
 
+from .told import are_the_same
+
 Journal = Callable[[], list[facts.Fact]]
 
 
@@ -226,7 +228,7 @@ def test_switching_off_restores_everything() -> None:
     mt.instrument("threading", "concurrent.futures")
     assert threading.Thread.start is not before[0]
     mt.uninstrument()
-    assert (threading.Thread.start, ThreadPoolExecutor.submit, ProcessPoolExecutor.submit) == before
+    assert are_the_same((threading.Thread.start, ThreadPoolExecutor.submit, ProcessPoolExecutor.submit), before)
 
 
 def test_our_own_threads_are_left_alone(threads: None, api: Any) -> None:

@@ -39,3 +39,8 @@ def sequence(found: Iterable[facts.Fact]) -> list[str]:
         else:
             told.append(str(fact.__struct_config__.tag))
     return told
+
+
+def are_the_same(found: Iterable[Any], expected: Iterable[Any]) -> bool:
+    """Say whether things are the very same; a wrapper is equal to what it wraps."""
+    return all(one is other for one, other in zip(found, expected, strict=True))
