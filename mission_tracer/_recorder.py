@@ -1,0 +1,387 @@
+"""Put the parts together: a `Recorder` takes facts, keeps them and has them delivered; one a process is the default."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UnsetType
+
+from mission_tracer import facts
+from mission_tracer._directory import Directory
+from mission_tracer._journal import Journal, JournalFullError, MemoryFacts
+from mission_tracer._notices import Notices
+from mission_tracer._recorder_export import load_export
+from mission_tracer._stream import Stream
+from mission_tracer._version import VERSION
+from mission_tracer.facts import EventBody, EventWritten, encode
+from mission_tracer.settings import Settings
+
+if TYPE_CHECKING:
+    from mission_tracer._books import Stats
+    from mission_tracer._capture import Capture
+    from mission_tracer._recorder_delivery import Delivery
+    from mission_tracer._roster import Roster
+    from mission_tracer._sender import Sender
+
+
+class Recorder:
+    """Record what happens, and have it delivered.
+
+    Args:
+        settings: What to do and where.
+        adopt: True: what dead processes left is delivered too.
+        anywhere: True: also what was recorded for another address and never reached it, and what was parked.
+        stream: Makes a run's stream from its key and journal; `None`: the real one (tests give fixed ids and a clock).
+        key: Makes a run's key.
+        notices: Says our own lines; `None`: on standard error.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        adopt: bool = True,
+        anywhere: bool = False,
+        stream: Callable[[str, Journal], Stream] | None = None,
+        key: Callable[[], str] = facts.new_key,
+        notices: Notices | None = None,
+    ) -> None:
+        self.settings = settings
+        self.enabled = settings.enabled
+        self.notices = notices or Notices(settings.log_level)
+        self.directory = None if settings.durability == "memory" else Directory(settings.dir)
+        self.new_key = key
+        self._make_stream: Callable[[str, Journal], Stream] = stream or Stream
+        self._adopt = adopt
+        self._anywhere = anywhere
+        self.runs: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._dropped: dict[str, int] = {}
+        self._prepared = False
+        self._exit_pid = 0
+        self._offline_runs: list[str] = []
+        self._export = load_export(self)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._delivery: Delivery | None = None
+        self._beginning = threading.RLock()
+        self.sends = self.settings.sender == "thread" and self.settings.api_key is not None
+
+    @property
+    def delivery(self) -> Delivery:
+        """What delivers: made when there is something to deliver, for programs that import us and record nothing."""
+        return self._delivery or self._begin_delivery()
+
+    def _begin_delivery(self) -> Delivery:
+        from mission_tracer._recorder_delivery import Delivery
+
+        with self._beginning:
+            if self._delivery is None:
+                made = Delivery(self, adopt=self._adopt, anywhere=self._anywhere)
+                # A signal's handler may have been here in the meantime.
+                self._delivery = self._delivery or made  # type: ignore[redundant-expr]
+            return self._delivery
+
+    @property
+    def roster(self) -> Roster:
+        """The runs there are to deliver."""
+        return self.delivery.roster
+
+    @property
+    def sender(self) -> Sender:
+        """The threads that deliver."""
+        return self.delivery.sender
+
+    @cached_property
+    def capture(self) -> Capture:
+        """Turns values into what may be recorded."""
+        from mission_tracer._capture import Capture
+        from mission_tracer._redact import Redaction
+
+        settings = self.settings
+        secrets = (settings.api_key,) if settings.api_key else ()
+        return Capture(
+            mode=settings.capture,
+            max_bytes=settings.max_payload_bytes,
+            redaction=Redaction.build(settings.redact, secrets=secrets),
+        )
+
+    # ---- recording ----
+
+    def open_stream(self, key: str, *, create: bool) -> Stream:
+        """Begin this process's share of a run.
+
+        Args:
+            key: The run's key.
+            create: True: the run begins here; False: its journal is on this machine already.
+        """
+        directory = self.directory
+        if directory is not None and not self._prepared:
+            try:
+                directory.prepare()
+                self._prepared = True
+            except OSError as error:
+                self._disk_trouble(error)
+        journal = Journal(
+            directory.journal(key) if directory is not None else None,
+            MemoryFacts(self.settings.max_memory_facts),
+            create=create,
+            power=self.settings.durability == "power",
+            restore=lambda: directory is not None and directory.bring_back(key),
+            on_trouble=self._disk_trouble,
+        )
+        stream = self._make_stream(key, journal)
+        self._streams.add(stream)
+        if self.settings.api_key is None and create:
+            self._offline_runs.append(key)
+        return stream
+
+    def record(self, stream: Stream, kind: Callable[..., facts.WrittenFact], **fields: Any) -> str:
+        """Put one fact down and let the sender know; return the fact's id.
+
+        Raises:
+            TypeError, ValueError, msgspec.EncodeError: The fact has no JSON form.
+        """
+        fact_id, _, at = stream.stamp()
+        self.put(stream, kind(id=fact_id, at=at, **fields))
+        return fact_id
+
+    def record_event(
+        self,
+        stream: Stream,
+        kind: str,
+        summary: str,
+        payload: dict[str, Any] | None,
+        step_id: str | UnsetType,
+        agent_id: str | UnsetType,
+        idempotency_key: str | None,
+    ) -> None:
+        """Put an event down, in the form of the request that will carry it.
+
+        Raises:
+            TypeError, ValueError, msgspec.EncodeError: The payload has no JSON form.
+        """
+        fact_id, number, at = stream.stamp()
+        mark = {"id": fact_id, "seq": number, "at": at}
+        body = EventBody(
+            kind,
+            summary,
+            step_id,
+            agent_id,
+            {**payload, "mission_tracer": mark} if payload else {"mission_tracer": mark},
+            idempotency_key or f"{stream.key}.{fact_id}",
+        )
+        self.put(stream, EventWritten(id=fact_id, at=at, body=body))
+
+    def put(self, stream: Stream, fact: facts.WrittenFact) -> None:
+        """Keep a stamped fact, and let the sender know.
+
+        Raises:
+            TypeError, ValueError, msgspec.EncodeError: The fact has no JSON form.
+        """
+        try:
+            stream.journal.append(encode(fact))
+        except JournalFullError:
+            self._drop("no room on disk or in memory")
+        except BaseException:
+            self._drop("not encodable")
+            raise
+        if not stream.dirty:
+            self._stir(stream)
+        if self._export is not None:
+            self._export.observe(stream.key, fact)
+
+    def _stir(self, stream: Stream) -> None:
+        """Let the sender know of a stream that was at rest: it may be new, and the sender may sleep."""
+        stream.dirty = True
+        if not stream.attached:
+            self._attach(stream)
+        if self.sends and self.sender.asleep:
+            self.sender.wake()
+
+    def _attach(self, stream: Stream) -> None:
+        self.roster.attach(stream)
+        if self._exit_pid != os.getpid():
+            self._exit_pid = os.getpid()
+            _at_exit(self)
+
+    def _drop(self, reason: str) -> None:
+        with self._lock:
+            self._dropped[reason] = self._dropped.get(reason, 0) + 1
+            total = self._dropped[reason]
+        self.notices.say("error", "a fact was dropped", cause=f"drop {reason}", reason=reason, dropped_so_far=total)
+
+    def _disk_trouble(self, error: OSError) -> None:
+        self.notices.say(
+            "warning",
+            "the journal cannot be written; facts are held in memory, and lost if this process dies",
+            cause="disk",
+            why=str(error),
+        )
+
+    def trouble(self, error: Exception, where: str) -> None:
+        """Take an error of ours: raise it again when strict, else say it and go on."""
+        if self.settings.strict:
+            raise error
+        self.notices.say(
+            "error", "an error of ours was kept from the program", cause=where, where=where, why=repr(error)
+        )
+
+    # ---- delivery ----
+
+    def start(self) -> None:
+        """Deliver what other processes left, even if this one records nothing."""
+        if self.sends:
+            self.sender.wake()
+
+    def flush(
+        self,
+        timeout: float | None = None,
+        *,
+        stall: float | None = None,
+        keys: set[str] | None = None,
+        leave_to_others: bool = False,
+    ) -> bool:
+        """Wait until all that was recorded so far is delivered (or refused for good); say whether it is.
+
+        Args:
+            timeout: The longest wait, in seconds; `None`: the setting `flush_timeout`.
+            stall: Give up after so many seconds without an acknowledgement; `None`: never.
+            keys: Only these runs; `None`: all of this process.
+            leave_to_others: True: do not wait for runs that another living process delivers.
+        """
+        most = self.settings.flush_timeout if timeout is None else timeout
+        return self.delivery.wait(most, stall=stall, keys=keys, leave_to_others=leave_to_others)
+
+    def stats(self) -> Stats:
+        """Balance the books of what this process recorded."""
+        with self._lock:
+            dropped = dict(self._dropped)
+        return self.roster.stats(dropped)
+
+    def shutdown(self, timeout: float | None = None) -> bool:
+        """Flush, then end the sender's threads; recording starts them again. Say whether all is delivered."""
+        delivered = self.flush(timeout)
+        self._end(1.0)
+        return delivered
+
+    def _end(self, timeout: float) -> None:
+        old = self.roster
+        streams = old.streams()
+        self.sender.stop(timeout)
+        old.close()
+        self._begin()
+        self.roster.recorded, self.roster.delivered, self.roster.rejected = old.recorded, old.delivered, old.rejected
+        for stream in streams:
+            if stream.attached:
+                self.roster.attach(stream)
+
+    # ---- the ends of processes ----
+
+    def exit(self) -> None:
+        """Deliver what can be delivered before the process ends, and say what is left."""
+        settings = self.settings
+        try:
+            delivered = self.flush(settings.flush_timeout, stall=settings.flush_stall, leave_to_others=True)
+            if delivered:
+                self.sender.stop(0.5)
+                self.roster.tidy()
+            else:
+                self._say_what_is_left()
+        except KeyboardInterrupt:
+            self._say_what_is_left()
+        except Exception as error:  # noqa: BLE001 - the program ends as it would without us
+            self.notices.say("error", "the last flush failed", why=repr(error))
+
+    def _say_what_is_left(self) -> None:
+        stats = self.stats()
+        held = sum(len(stream.journal.memory) for stream in self.roster.streams())
+        if held and self.directory is not None:
+            self.notices.say("error", "facts held in memory are lost with this process", facts=held)
+        if self.settings.api_key is None:
+            if self._offline_runs:
+                run = self._offline_runs[-1]
+                self.notices.say(
+                    "warning",
+                    f"offline, since TELNYX_API_KEY is not set: {len(self._offline_runs)} run(s) recorded, nothing "
+                    f"sent; see the last with `mission-tracer show {run}`, "
+                    "send all with `TELNYX_API_KEY=... mission-tracer sync`",
+                )
+        elif stats.pending and self.settings.sender == "thread":
+            self.notices.say(
+                "warning",
+                "not everything is delivered yet; it is kept, and sent by the next start or by `mission-tracer sync`",
+                facts=stats.pending,
+                dir=str(self.settings.dir),
+            )
+
+    def retire(self, successor: Recorder) -> None:
+        """Leave the runs that are under way to the next recorder."""
+        atexit.unregister(self.exit)
+        before = self._delivery
+        self._delivery, self.sends = successor.delivery if before else None, successor.sends
+        if before is None:
+            return
+        before.sender.stop(1.0)
+        streams = before.roster.streams()
+        before.roster.close()
+        for stream in streams:
+            if successor.directory is not None and successor.directory.root == self.settings.dir:
+                successor.roster.attach(stream)
+                _at_exit(successor)
+
+    def forget(self) -> None:
+        """End the threads and give the runs up, delivered or not; the end of the process says nothing about them."""
+        atexit.unregister(self.exit)
+        if self._delivery is not None:
+            self._delivery.sender.stop(5.0)
+            self._delivery.roster.close()
+
+    def has_forked(self) -> None:
+        """Take in that a child exists: it may take part in every open run."""
+        for stream in list(self._streams):
+            stream.shared = True
+
+    def forked(self) -> None:
+        """Begin again in a forked child: the parent delivers what it began, the child keeps appending."""
+        self._lock = threading.Lock()
+        self._dropped = {}
+        self._offline_runs = []
+        if self._delivery is not None:
+            self._delivery.roster.abandon()
+        for stream in list(self._streams):
+            stream.rebegin()
+        for run in list(self.runs.values()):
+            run.forked()
+        self._begin()
+
+
+def about_this_process() -> dict[str, Any]:
+    """Say what a run's metadata tells of where it was recorded."""
+    return {
+        "version": VERSION,
+        "python": platform.python_version(),
+        "host": platform.node(),
+        "pid": os.getpid(),
+    }
+
+
+def _at_exit(recorder: Recorder) -> None:
+    """See to it that a recorder that recorded something is drained when its process ends."""
+    atexit.unregister(recorder.exit)  # a forked child inherits its parent's
+    atexit.register(recorder.exit)
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        # Such a child leaves by `os._exit`, past atexit; its own finalizers run, the early ones by priority.
+        util.Finalize(None, recorder.exit, exitpriority=10)
