@@ -23,6 +23,7 @@ def start_tool(track: Track, arguments: Mapping[str, Any], call_id: str | None) 
         call_id: The id that the model gave to the call; `None`: none, it gets one of ours.
     """
     run, _ = split(track.scope)
+    call_id = call_id or _announced(track)
     if run.stream is None:
         track.about = {"tool": track.name, "call_id": call_id}
         return
@@ -35,6 +36,15 @@ def start_tool(track: Track, arguments: Mapping[str, Any], call_id: str | None) 
     shown = arguments_of(capture, {name: plain(value) for name, value in arguments.items()})
     listed = capture.text(", ".join(f"{name}={value!r}" for name, value in shown.items()), max_chars=200)
     run.write_event("tool_call", f"{track.about['tool']}({listed})", {**track.about, "arguments": shown}, track.step_id)
+
+
+def _announced(track: Track) -> str | None:
+    calls = track.parent.announced if track.parent is not None else []
+    call = next((call for call in calls if call[0] == track.name), None)
+    if call is None:
+        return None
+    calls.remove(call)
+    return call[1]
 
 
 def end_tool(track: Track, output: Any) -> Any:

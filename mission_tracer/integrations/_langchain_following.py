@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -91,6 +92,7 @@ class Following:
         found, run, resumed = self._runs.begin(opening, scope)
         track = Track(key_of(run_id), "chain", name, parent, found)
         track.run, track.resumed, track.thread = run, resumed, thread_id
+        track.handled = id(sys.exc_info()[1])
         track.about = {node.step_id: node.description for node in nodes or ()}
         # What runs in a graph runs in its nodes, and those make themselves current: a graph's own caller may be in the
         # middle of a stream, and what it does between two parts of that is not the graph's.
@@ -111,6 +113,9 @@ class Following:
 
     def end_chain(self, run_id: Any, outputs: Any, error: BaseException | None) -> None:
         """End a chain or node: well, with an error, or because a graph stopped to wait for an answer."""
+        track = self._tracks.get(run_id)
+        if error is None and track is not None and track.run is not None:
+            error = _left_early(track)
         track = self._tracks.take(run_id, error)
         if track is None:
             return
@@ -158,6 +163,12 @@ class Following:
         is_tool = kind == "tool"
         self._tracks.add(run_id, track, scope=scope if is_tool else None, owns=True, inner=is_tool)
         return track
+
+
+def _left_early(track: Track) -> GeneratorExit | None:
+    """Return what ends a stream that nobody reads any more; without asyncio the framework calls that a good end."""
+    error = sys.exc_info()[1]
+    return error if isinstance(error, GeneratorExit) and id(error) != track.handled else None
 
 
 def _is_placeholder(inputs: Any) -> bool:

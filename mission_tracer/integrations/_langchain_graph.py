@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 _ENTRANCES = {"stream", "astream"}
+_LIST_ITERATOR: type = type(iter([]))
 _FRAMEWORK = ("langchain", "langgraph")
 _LIBRARY = (*_FRAMEWORK, "mission_tracer.")
 
@@ -69,14 +70,27 @@ class Calling:
 def calling() -> Calling:
     """Look at the method of the runnable that calls our hook; the hooks themselves are not told."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
+    given: Any = None
     while frame is not None and str(frame.f_globals.get("__name__")).startswith(_LIBRARY):
-        if frame.f_code.co_name in _ENTRANCES and "input" in frame.f_code.co_varnames:
+        name = frame.f_code.co_name
+        if name in _ENTRANCES and "input" in frame.f_code.co_varnames:
             values = frame.f_locals
             runnable = values.get("self")
             is_graph = isinstance(getattr(runnable, "nodes", None), Mapping) and hasattr(runnable, "get_graph")
             return Calling(runnable if is_graph else None, values.get("input"))
+        if name == "transform":
+            given = _only_item(frame.f_locals.get("input"))
         frame = frame.f_back
-    return Calling()
+    return Calling(None, given)
+
+
+def _only_item(items: Any) -> Any:
+    """Return the one item that an iterator over a list has, without taking it; `None`: it is no such iterator."""
+    if not isinstance(items, _LIST_ITERATOR):
+        return None
+    # What pickle would keep of it: `iter`, the list, and how far it got.
+    state: Any = items.__reduce__()
+    return state[1][0][0] if len(state[1][0]) == 1 else None
 
 
 def plan_of(graph: Any) -> list[facts.PlannedStep]:

@@ -57,7 +57,7 @@ class OwnRuns:
         """Say where something new belongs: the run or step, the run if it is its own, and what it goes on with."""
         recording = recorder.default()
         thread = self._thread(opening)
-        waiting = self._paused.take(recording, thread) if thread is not None else None
+        waiting = self._recall(recording, thread) if thread is not None else None
         if waiting is not None:
             paused, run = waiting
             ours = paused.owned or (scope is not None and split(scope)[0] is run)
@@ -74,6 +74,13 @@ class OwnRuns:
         elif opening.nodes:
             run.plan_read(opening.nodes)
         return scope, None, None
+
+    def _recall(self, recording: recorder.Recorder, thread: str) -> tuple[Paused, Run] | None:
+        try:
+            return self._paused.take(recording, thread)
+        except (OSError, msgspec.MsgspecError) as error:
+            recording.trouble(error, "langchain.resume")
+            return None
 
     def _thread(self, opening: Opening) -> str | None:
         thread_id = opening.thread_id
@@ -141,9 +148,10 @@ class OwnRuns:
         thread = thread_of(self.mission or "", track.name, track.thread)
         try:
             self._paused.put(run.recorder, thread, paused, run)
-        finally:
-            if paused.owned:
-                leave_open(run)
+        except OSError as error:
+            run.trouble(error, "langchain.pause")
+        if paused.owned:
+            leave_open(run)
 
     def _ask(self, track: Track, step_id: str | None) -> None:
         stop, (run, _) = track.stopped, split(track.scope)

@@ -61,9 +61,11 @@ class Track:
     __slots__ = (
         "__weakref__",
         "about",
+        "announced",
         "began",
         "children",
         "enclosing",
+        "handled",
         "is_open",
         "key",
         "kind",
@@ -93,13 +95,15 @@ class Track:
         self.place: Place | None = None
         self.children: dict[int, Track] = {}
         self.about: dict[str, Any] = {}
+        self.announced: list[tuple[str, str]] = []  # tools that a model called, with the ids it gave to the calls
         self.logged: set[Any] = set()  # the errors that came up inside it
         self.mark_before: object = None
-        self.namespace = parent.namespace if parent is not None else ""
+        self.namespace: str = parent.namespace if parent is not None else ""
         self.thread: str | None = None
         self.stop: Stop | None = None  # a graph stopped inside it, to go on later
         self.resumed: Paused | None = None  # it goes on where a graph had stopped
         self.enclosing: int | None = None
+        self.handled = 0  # the exception that was being handled when it began
         self.began = time.perf_counter()
         self.is_open = True
         self.watches: list[weakref.ref[Any]] = []  # on what lives as long as it does

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from mission_tracer import recorder
+from mission_tracer.integrations._coverage import cover, uncover
 from mission_tracer.integrations._patches import Patches, require
 
 require("langchain_core", "1.0", distribution="langchain-core")
@@ -42,6 +43,7 @@ from mission_tracer.plans import check_name  # noqa: E402
 __all__ = ["MissionCallbackHandler", "install"]
 
 F = TypeVar("F", bound=Callable[..., None])
+_INSTRUMENTATIONS = ("openinference.instrumentation.langchain", "opentelemetry.instrumentation.langchain")
 _BREAKPOINTS = {"interrupt_before", "interrupt_after"}
 
 
@@ -97,6 +99,7 @@ class MissionCallbackHandler(GraphHandler):
         spec = {"id": mission_id, "description": description, "instructions": instructions, "model": model}
         runs = OwnRuns(None if mission is None else check_name(mission, "mission"), spec, metadata)
         self._following = Following(runs, lone_calls=lone_calls)
+        cover(self, *_INSTRUMENTATIONS)
         self._made_with = (mission, mission_id, description, instructions, model, metadata, lone_calls)
 
     @property
@@ -104,9 +107,15 @@ class MissionCallbackHandler(GraphHandler):
         """Whether LangChain lets our own errors through: when the setting `strict` is on."""
         return recorder.default().settings.strict
 
+    @property
+    def under_way(self) -> int:
+        """How many chains, nodes, tools and models are under way."""
+        return len(self._following)
+
     def close(self) -> None:
         """Begin nothing any more; what is under way is recorded to its end."""
         self._following.is_closed = True
+        uncover(self)
 
     def __reduce__(self) -> Any:
         return _make, self._made_with
@@ -152,6 +161,13 @@ class MissionCallbackHandler(GraphHandler):
             track.stopped.reason = "at a breakpoint"
 
     # ---- tools and retrievers ----
+
+    @_hook
+    def on_agent_action(self, action: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note the model's id of the call that a classic agent makes next; the tool itself is not told."""
+        track, call_id = self._following.get(run_id), getattr(action, "tool_call_id", None)
+        if track is not None and call_id:
+            track.announced.append((action.tool, call_id))
 
     @_hook
     def on_tool_start(
