@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -83,16 +82,17 @@ class Following:
     ) -> None:
         call = calling()
         nodes = None if call.graph is None else plan_of(call.graph)
+        is_stream = _is_placeholder(inputs)
         opening = Opening(
             name=name,
-            inputs=call.given if _is_placeholder(inputs) and call.given is not None else inputs,
+            inputs=call.given if is_stream and call.given is not None else inputs,
             nodes=nodes if parent is None else None,
             thread_id=thread_id,
         )
         found, run, resumed = self._runs.begin(opening, scope)
         track = Track(key_of(run_id), "chain", name, parent, found)
         track.run, track.resumed, track.thread = run, resumed, thread_id
-        track.handled = id(sys.exc_info()[1])
+        track.is_stream = is_stream
         track.about = {node.step_id: node.description for node in nodes or ()}
         # What runs in a graph runs in its nodes, and those make themselves current: a graph's own caller may be in the
         # middle of a stream, and what it does between two parts of that is not the graph's.
@@ -114,8 +114,9 @@ class Following:
     def end_chain(self, run_id: Any, outputs: Any, error: BaseException | None) -> None:
         """End a chain or node: well, with an error, or because a graph stopped to wait for an answer."""
         track = self._tracks.get(run_id)
-        if error is None and track is not None and track.run is not None:
-            error = _left_early(track)
+        if error is None and track is not None and track.is_stream and track.children:
+            # Without asyncio the framework calls it a good end when nobody reads on.
+            error = GeneratorExit()
         track = self._tracks.take(run_id, error)
         if track is None:
             return
@@ -163,12 +164,6 @@ class Following:
         is_tool = kind == "tool"
         self._tracks.add(run_id, track, scope=scope if is_tool else None, owns=True, inner=is_tool)
         return track
-
-
-def _left_early(track: Track) -> GeneratorExit | None:
-    """Return what ends a stream that nobody reads any more; without asyncio the framework calls that a good end."""
-    error = sys.exc_info()[1]
-    return error if isinstance(error, GeneratorExit) and id(error) != track.handled else None
 
 
 def _is_placeholder(inputs: Any) -> bool:

@@ -65,8 +65,8 @@ class Track:
         "began",
         "children",
         "enclosing",
-        "handled",
         "is_open",
+        "is_stream",
         "key",
         "kind",
         "logged",
@@ -103,7 +103,7 @@ class Track:
         self.stop: Stop | None = None  # a graph stopped inside it, to go on later
         self.resumed: Paused | None = None  # it goes on where a graph had stopped
         self.enclosing: int | None = None
-        self.handled = 0  # the exception that was being handled when it began
+        self.is_stream = False
         self.began = time.perf_counter()
         self.is_open = True
         self.watches: list[weakref.ref[Any]] = []  # on what lives as long as it does
