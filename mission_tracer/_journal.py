@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mission_tracer import _locks
+from mission_tracer._held_write import held_write
 
 MEMORY = 1 << 60
 """The first position of a fact that is held in memory."""
@@ -45,17 +46,21 @@ class AppendFile:
         path: The file.
         create: True: make it when it is absent.
         power: True: every line is on the disk's platter before `append` returns.
+        write: Writes bytes to a descriptor, as `os.write` does.
 
     Raises:
         OSError: The file cannot be opened.
     """
 
-    def __init__(self, path: Path, *, create: bool, power: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, create: bool, power: bool = False, write: Callable[[int, bytes], int] = os.write
+    ) -> None:
         flags = os.O_RDWR | os.O_APPEND | _CLOEXEC | (os.O_CREAT if create else 0)
         self.path = path
         self.fd = -1  # so that closing is safe when opening fails
         self.fd = os.open(path, flags, 0o600)
         self._power = power
+        self._write = write
         # A machine that died in mid-line left no line's end: the next line must begin on a row of its own.
         self._torn = self.size() > 0 and self._last_byte() != b"\n"
 
@@ -66,7 +71,7 @@ class AppendFile:
             OSError: The disk took nothing, or only a part.
         """
         data = b"\n" + line + b"\n" if self._torn else line + b"\n"
-        written = os.write(self.fd, data)
+        written = self._write(self.fd, data)
         if written != len(data):
             self._torn = True
             raise OSError(errno.ENOSPC, "the disk took only a part of a line", os.fspath(self.path))
@@ -292,9 +297,10 @@ class Journal:
 
     def _open(self) -> AppendFile:
         assert self.path is not None
+        write = os.write if self._power else held_write()
         while True:
             try:
-                file = AppendFile(self.path, create=self._create, power=self._power)
+                file = AppendFile(self.path, create=self._create, power=self._power, write=write)
             except FileNotFoundError:
                 if not self._restore():
                     raise
