@@ -1,0 +1,205 @@
+"""LangChain: every call is recorded once, whoever is told of it, and switching off leaves the library as it was."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytest.importorskip("langchain")
+
+import langgraph.pregel.main as pregel
+from langchain.agents import create_agent
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import tool
+from langchain_core.tracers import context as hooks
+
+import mission_tracer as mt
+from mission_tracer import _context
+from mission_tracer._ownership import Rank, may_record, owning
+from mission_tracer.facts import RunOpened
+from mission_tracer.integrations import _coverage
+from mission_tracer.integrations.langchain import MissionCallbackHandler
+
+from .langchain_fakes import ScriptedModel, add, calls, hand_written, model, question, talker, through
+from .telling import runs, tell
+
+Journal = Callable[[], list[Any]]
+PATCHED = ("get_sync_graph_callback_manager_for_config", "get_async_graph_callback_manager_for_config")
+TURNS = (calls(("add", {"a": 1, "b": 2})), "It is 3.")
+
+
+@pytest.fixture(autouse=True)
+def strict(isolation: None) -> None:
+    mt.configure(strict=True)
+
+
+def agent() -> Any:
+    return create_agent(model(*TURNS), [add], name="sums")
+
+
+def missions(facts: list[Any]) -> list[str]:
+    return [fact.mission.name for fact in facts if isinstance(fact, RunOpened)]
+
+
+def test_instrument_hands_a_handler_to_every_call(journal: Journal) -> None:
+    """With `instrument` an agent is recorded without being handed anything, in every thread."""
+    mt.instrument("langchain", mission="Sums")
+    agent().invoke(question())
+    thread = threading.Thread(target=lambda: agent().invoke(question()))
+    thread.start()
+    thread.join()
+    assert missions(journal()) == ["Sums", "Sums"]
+    assert [len(run) for run in runs(journal())] == [13, 13]
+
+
+def test_a_handler_that_is_given_is_the_one(journal: Journal) -> None:
+    """A call that is handed a handler is recorded by that one alone, also with `instrument`."""
+    mt.instrument("langchain", mission="Everything")
+    handler = MissionCallbackHandler("Given")
+    agent().invoke(question(), through(handler))
+    agent().invoke(question(), through(handler, handler, MissionCallbackHandler("Second")))
+    assert missions(journal()) == ["Given", "Given"]
+    assert [len(run) for run in runs(journal())] == [13, 13]
+
+
+def test_a_handler_further_in_adds_nothing(journal: Journal) -> None:
+    """A model with a handler of its own, or called with one, inside of a recorded chain, is one answer of it."""
+    mt.instrument("langchain")
+    handler = MissionCallbackHandler("Inner")
+
+    def work(asked: str) -> str:
+        ScriptedModel(responses=[*model("one").responses], callbacks=[handler]).invoke(asked)
+        talker("two").invoke(asked, through(handler))
+        return asked
+
+    RunnableLambda(work).invoke("How much?")
+    assert missions(journal()) == ["work"]
+    assert [line[2] for line in tell(journal()) if line[0] == "message"] == ["one", "two"]
+
+
+def test_lone_calls_are_left_alone_by_instrument(journal: Journal) -> None:
+    """With `instrument`, a model or tool called outside of every run is not recorded, unless that is asked for."""
+    mt.instrument("langchain")
+    hand_written("How much?", TURNS)
+    assert journal() == []
+    with mt.mission_run("Mine"):
+        hand_written("How much?", TURNS)
+    assert len(journal()) == 6
+    mt.uninstrument("langchain")
+    mt.instrument("langchain", lone_calls=True)
+    talker("yes").invoke("Is it?")
+    assert missions(journal()) == ["Mine", "GenericFakeChatModel"]
+
+
+def test_installing_twice_and_uninstalling(journal: Journal) -> None:
+    """Installing twice is as good as once; uninstalling restores the library, and records no more."""
+    before = list(hooks._configure_hooks), {name: vars(pregel)[name] for name in PATCHED}
+    mt.instrument("langchain")
+    mt.instrument("langchain")
+    agent().invoke(question())
+    assert _coverage.is_covered("openinference.instrumentation.langchain")
+    mt.uninstrument("langchain")
+    agent().invoke(question())
+    assert missions(journal()) == ["sums"]
+    assert before == (hooks._configure_hooks, {name: vars(pregel)[name] for name in PATCHED})
+
+
+def test_uninstalling_in_the_middle_of_a_run(journal: Journal) -> None:
+    """What is under way when the integration is switched off is recorded to its end."""
+    mt.instrument("langchain")
+
+    @tool
+    def switch_off() -> str:
+        """Switch it off."""
+        mt.uninstrument("langchain")
+        return "off"
+
+    create_agent(model(calls(("switch_off", {})), "Done."), [switch_off], name="sums").invoke(question())
+    assert tell(journal())[-1][:2] == ("run_closed", "succeeded")
+    assert len(journal()) == 13
+
+
+def test_models_and_tools_own_what_happens_inside(journal: Journal) -> None:
+    """While a model or tool of LangChain works, weaker integrations may not record; in a node's own code they may."""
+    seen: dict[str, list[bool]] = {}
+
+    def look(where: str) -> None:
+        seen[where] = [may_record(rank) for rank in (Rank.HTTP, Rank.CLIENT, Rank.SPAN)]
+
+    class Looking(ScriptedModel):
+        def _generate(self, *args: Any, **kwargs: Any) -> Any:
+            look("model")
+            return super()._generate(*args, **kwargs)
+
+    @tool
+    def look_around() -> str:
+        """Look around."""
+        look("tool")
+        return "seen"
+
+    def work(asked: str) -> str:
+        Looking(responses=model("yes").responses).invoke(asked)
+        look_around.invoke({})
+        look("chain")
+        return asked
+
+    RunnableLambda(work).invoke("How much?", through(MissionCallbackHandler()))
+    assert seen == {"model": [False] * 3, "tool": [False] * 3, "chain": [True] * 3}
+    assert _context.owner.get() is None
+
+
+@pytest.mark.parametrize("rank", Rank)
+def test_inside_of_anothers_call(journal: Journal, rank: Rank) -> None:
+    """A chain inside of a call that another framework records is left alone; inside of weaker ones it is recorded."""
+    with owning(rank):
+        RunnableLambda(str).invoke(1, through(MissionCallbackHandler("Mine")))
+    assert missions(journal()) == ([] if rank is Rank.FRAMEWORK else ["Mine"])
+
+
+def test_our_own_traffic_is_not_recorded(journal: Journal) -> None:
+    """Where recording is silenced, nothing of LangChain is recorded."""
+    with _context.silence():
+        RunnableLambda(str).invoke(1, through(MissionCallbackHandler()))
+    assert journal() == []
+
+
+def test_a_model_inside_of_a_model_is_one_answer(journal: Journal) -> None:
+    """A model that asks another model for its answer is one message."""
+
+    class Asking(ScriptedModel):
+        def _generate(self, *args: Any, **kwargs: Any) -> Any:
+            talker("inner").invoke("Well?", through(handler))
+            return super()._generate(*args, **kwargs)
+
+    handler = MissionCallbackHandler()
+    Asking(responses=model("outer").responses).invoke("How much?", through(handler))
+    assert [line[2] for line in tell(journal()) if line[0] == "message"] == ["outer"]
+
+
+def test_a_tool_that_calls_an_agent(journal: Journal) -> None:
+    """An agent inside of a tool, with or without a handler of its own, is a part of the tool's step."""
+    handler = MissionCallbackHandler()
+
+    @tool
+    def delegate() -> str:
+        """Ask another agent."""
+        agent().invoke(question())
+        agent().invoke(question(), through(handler))
+        return "done"
+
+    create_agent(model(calls(("delegate", {})), "Done."), [delegate], name="boss").invoke(question(), through(handler))
+    assert missions(journal()) == ["boss"]
+    inner = [line[1:] for line in tell(journal()) if line[0] == "step_entered" and line[2] is not None]
+    once = ["tools.model", "tools.tools", "tools.model-2"]
+    assert inner == [(name, "tools") for name in [*once, "tools.model-3", "tools.tools-2", "tools.model-4"]]
+
+
+def test_a_recorder_that_is_off(journal: Journal) -> None:
+    """With recording off, a handler does nothing."""
+    mt.configure(enabled=False)
+    agent().invoke(question(), through(MissionCallbackHandler()))
+    mt.instrument("langchain")
+    assert journal() == []
