@@ -575,6 +575,14 @@ def test_the_calls_of_models_are_owned(processor: MissionTracingProcessor) -> No
     assert may_record(Rank.CLIENT)
 
 
+def test_the_openai_client_beside_it_records_nothing_more(journal: Journal) -> None:
+    """With the integration of the `openai` client on as well, every call of a model is recorded once."""
+    mt.configure(strict=True)
+    mt.instrument("openai-agents", "openai")
+    run(calculator())
+    assert sorted(map(repr, tell(journal()))) == sorted(map(repr, LOOP))
+
+
 def test_the_setting_capture_is_obeyed(journal: Journal) -> None:
     """With the setting `capture` off neither arguments nor results nor texts are kept; names and usage are."""
     mt.configure(strict=True, capture="off")

@@ -708,8 +708,8 @@ def test_a_covered_instrumentation_is_left_alone(journal: Journal, provider: Tra
 # ---- real instrumentations ----
 
 
-def test_openinference_for_langchain(journal: Journal, provider: TracerProvider) -> None:
-    """What OpenInference tells of a LangChain agent is a run with a step for each node, every call and answer once."""
+def run_langchain(provider: TracerProvider) -> None:
+    """Run a LangChain agent with two tools, one of which fails it, under OpenInference's instrumentation."""
     instrumentation = pytest.importorskip("openinference.instrumentation.langchain")
     agents = pytest.importorskip("langchain.agents")
     from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
@@ -741,6 +741,11 @@ def test_openinference_for_langchain(journal: Journal, provider: TracerProvider)
             agents.create_agent(model, [add, fail]).invoke({"messages": [("user", "go")]})
     finally:
         instrumentor.uninstrument()
+
+
+def test_openinference_for_langchain(journal: Journal, provider: TracerProvider) -> None:
+    """What OpenInference tells of a LangChain agent is a run with a step for each node, every call and answer once."""
+    run_langchain(provider)
     assert tell(journal()) == [
         ("run_opened", "LangGraph"),
         ("step_entered", "model", None),
@@ -759,6 +764,21 @@ def test_openinference_for_langchain(journal: Journal, provider: TracerProvider)
         ("step_left", "tools-2", "failed"),
         ("run_closed", "failed", "ValueError: no road"),
     ]
+
+
+def test_openinference_beside_our_own_handler_records_nothing_more(journal: Journal, provider: TracerProvider) -> None:
+    """With the integration of LangChain on as well, the same agent is recorded once."""
+    pytest.importorskip("langchain_core")
+    mt.instrument("langchain")
+    run_langchain(provider)
+    kinds = [line[0] for line in tell(journal())]
+    assert {kind: kinds.count(kind) for kind in ("run_opened", "message", "tool_call", "tool_result", "error")} == {
+        "run_opened": 1,
+        "message": 2,
+        "tool_call": 2,
+        "tool_result": 1,
+        "error": 1,
+    }
 
 
 ANTHROPIC = """

@@ -256,6 +256,39 @@ def test_the_calls_of_models_are_owned(switch: Any) -> None:
     assert seen == [("model", False), ("tool", True), ("model", False)]
 
 
+def test_the_openai_client_beside_it_records_nothing_more(journal: Journal, switch: Any) -> None:
+    """With the integration of the `openai` client on as well, a call through it is recorded once."""
+    httpx2 = pytest.importorskip("httpx2")
+    openai = pytest.importorskip("openai")
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    message = {"role": "assistant", "content": "hello"}
+    body = {
+        "id": "chat",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "gpt-x",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+    }
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=body))
+    client = openai.AsyncOpenAI(api_key="none", http_client=httpx2.AsyncClient(transport=transport))
+    mt.configure(strict=True)
+    switch()
+    mt.instrument("openai")
+    run(Agent(OpenAIChatModel("gpt-x", provider=OpenAIProvider(openai_client=client)), name="Greeter"))
+    facts = journal()
+    assert tell(facts) == [
+        ("run_opened", "Greeter"),
+        ("message", None, "hello"),
+        ("run_closed", "succeeded", {"result": "hello"}),
+    ]
+    [message] = payloads(facts, "message")
+    assert (message["model"], message["provider"]) == ("gpt-x", "openai")
+    assert message["usage"] == {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
+
+
 def test_switching_off_restores(journal: Journal, switch: Any) -> None:
     """Switched off, agents tell nothing any more."""
     undo = switch(mission="Find window washers")
