@@ -44,7 +44,7 @@ class _Run(Command):
     "--step",
     metavar="MODULE:FUNCTION[=TEXT]",
     multiple=True,
-    help="Each call of this function is a step, described by TEXT; __main__ is the script itself. May be repeated.",
+    help="Each call of this function is a step, described by TEXT; `__main__` is the script itself. May be repeated.",
 )
 @click.option(
     "--tool",

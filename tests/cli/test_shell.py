@@ -1,0 +1,91 @@
+"""The quick reading of the commands inside a run: the same words as click's, without click."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import processes
+import pytest
+
+from mission_tracer.cli.acts import ACTS
+from mission_tracer.cli.app import app
+
+from .conftest import Call
+
+
+def click_command(name: tuple[str, ...]) -> click.Command:
+    command = app.get_command(click.Context(app), name[0])
+    for word in name[1:]:
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    assert command is not None
+    return command
+
+
+@pytest.mark.parametrize("name", ACTS, ids=" ".join)
+def test_both_readings_know_the_same_words(name: tuple[str, ...]) -> None:
+    """Click shows exactly the options and the number of arguments that the quick reading takes."""
+    act, command = ACTS[name], click_command(name)
+    options = {parameter.opts[0] for parameter in command.params if isinstance(parameter, click.Option)}
+    assert options == {f"--{option}" for option in (*act.options, "run")}
+    arguments = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
+    assert sum(argument.required for argument in arguments) == act.least
+    many = any(argument.nargs == -1 for argument in arguments)
+    assert act.most == (None if many else len(arguments))
+
+
+def test_every_inner_command_of_click_has_a_quick_reading(call: Call) -> None:
+    """No command inside a run is left to click alone."""
+    for first in {name[0] for name in ACTS}:
+        command = click_command((first,))
+        names = {(first, sub) for sub in command.commands} if isinstance(command, click.Group) else {(first,)}
+        assert names <= set(ACTS)
+
+
+def test_neither_click_nor_the_network_is_imported(state: Path, call: Call) -> None:
+    """A command inside a run imports no click, no HTTP client and no logging library, and works without the extras."""
+    key = call("start", "Wash windows").out.strip()
+    heavy = "('click', 'rich', 'httpx', 'structlog', 'asyncio')"
+    code = (
+        f"import sys; sys.argv[1:] = ['event', 'soap', '--payload', '{{\"n\": 1}}', '--run', {key!r}]\n"
+        "from mission_tracer.__main__ import main\n"
+        f"assert main() == 0\nprint([name for name in {heavy} if name in sys.modules])"
+    )
+    done = processes.run([sys.executable, "-c", code], processes.environment(state))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+@pytest.mark.parametrize(
+    "words", [["event", "soap", "--step=-"], ["event", "--type=message", "soap"], ["event", "--", "--soap"]]
+)
+def test_options_are_read_in_every_form(words: list[str], call: Call, state: Path) -> None:
+    """`--name text`, `--name=text` and `--` are understood, in any order."""
+    key = call("start", "Wash windows").out.strip()
+    done = processes.run([*processes.CLI, words[0], "--run", key, *words[1:]], processes.environment(state))
+    assert (done.returncode, done.stderr) == (0, "")
+    [event] = call("show", key, "--json").json["events"]
+    assert event["summary"] == words[-1] if words[-1] != "--step=-" else "soap"
+
+
+def test_a_carrier_that_names_no_run_is_a_failure(state: Path) -> None:
+    """A damaged variable is one line and status 2; it never names a file outside of the directory."""
+    for text in ("nonsense", "key=../../etc/passwd", "key=" + "a" * 65):
+        done = processes.run(
+            [*processes.CLI, "event", "soap"], processes.environment(state, MISSION_TRACER_PARENT=text)
+        )
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert not state.exists()
+
+
+def test_a_run_of_another_machine_is_joined(state: Path, call: Call) -> None:
+    """A carrier from elsewhere begins a journal of its own for that run."""
+    carrier = "key=33n9z181g0qxe541zt9212z28g&name=Wash+windows&mission_id=m-1&run_id=r-1"
+    env = processes.environment(state, MISSION_TRACER_PARENT=carrier)
+    for word in ("soap", "water"):
+        assert processes.run([*processes.CLI, "event", word], env).returncode == 0
+    run = call("show", "33n9z181g0qxe541zt9212z28g", "--json").json
+    assert (run["mission"], run["run_id"], [event["summary"] for event in run["events"]]) == (
+        "Wash windows", "r-1", ["soap", "water"],
+    )  # fmt: skip
