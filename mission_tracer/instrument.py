@@ -21,6 +21,7 @@ _MODULES = {
     "openai": "openai",
     "openai-agents": "openai_agents",
     "otel": "otel",
+    "pydantic-ai": "pydantic_ai",
     "requests": "http",
     "structlog": "structlog",
     "subprocess": "subprocess",

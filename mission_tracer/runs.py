@@ -26,6 +26,7 @@ from mission_tracer.steps import Step
 
 _EVENT_TYPES = frozenset(str(kind) for kind in EventType)
 _SUMMARY = 500  # characters
+_ERRORS = 16  # the errors that are known again: as many as may be passing through a run at once
 
 
 class Run:
@@ -44,8 +45,7 @@ class Run:
         "__weakref__",
         "_agent_id",
         "_binding",
-        "_error_at",
-        "_error_mark",
+        "_errors",
         "_is_ended",
         "_lock",
         "_outcome",
@@ -77,8 +77,7 @@ class Run:
         self._binding = Binding(recorder)
         self._outcome = Outcome()
         self._is_ended = False
-        self._error_mark: object = None
-        self._error_at = 0.0
+        self._errors: dict[object, float] = {}
 
     # ---- identity ----
 
@@ -292,9 +291,12 @@ class Run:
             details: More for the payload.
         """
         mark = mark_of(error)
-        if self._error_mark == mark and self._error_at >= since:
+        if self._errors.get(mark, -1.0) >= since:
             return
-        self._error_mark, self._error_at = mark, time.perf_counter()
+        self._errors.pop(mark, None)
+        self._errors[mark] = time.perf_counter()
+        if len(self._errors) > _ERRORS:
+            del self._errors[next(iter(self._errors))]
         capture = self.recorder.capture
         self.write_event("error", capture.error(error), {**details, "error": capture.exception(error)}, step_id)
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 from langchain_core.runnables.config import var_child_runnable_config
 
 from mission_tracer import _context
-from mission_tracer._endings import is_cancellation, mark_of
+from mission_tracer._endings import is_cancellation
 from mission_tracer._ownership import Rank, may_record
 from mission_tracer.integrations._langchain_awaited import running_loop, watch_awaited
 from mission_tracer.integrations._langchain_paused import Paused
@@ -69,8 +69,6 @@ class Track:
         "is_stream",
         "key",
         "kind",
-        "logged",
-        "mark_before",
         "name",
         "namespace",
         "parent",
@@ -96,8 +94,6 @@ class Track:
         self.children: dict[int, Track] = {}
         self.about: dict[str, Any] = {}
         self.announced: list[tuple[str, str]] = []  # tools that a model called, with the ids it gave to the calls
-        self.logged: set[Any] = set()  # the errors that came up inside it
-        self.mark_before: object = None
         self.namespace: str = parent.namespace if parent is not None else ""
         self.thread: str | None = None
         self.stop: Stop | None = None  # a graph stopped inside it, to go on later
@@ -146,16 +142,9 @@ class Track:
     def note_error(self, error: BaseException, **about: Any) -> None:
         """Log an error where it came up, and not again on its way up."""
         run, step = split(self.scope)
-        mark = mark_of(error)
-        if self.parent is not None:
-            self.parent.logged.add(mark)
-        last = run._error_mark  # noqa: SLF001 - whether a decorator inside has logged it is not told otherwise
-        is_known = mark in self.logged or (last == mark and last is not self.mark_before)
-        # The error of another attempt often has the address, the type and the line of the one before; and one that is
-        # known is to be known further up as well, though others were logged since.
-        run._error_mark = mark if is_known else None  # noqa: SLF001 - as above
-        if not is_known:
-            run.note_error(error, step.id if step is not None else None, **about)
+        # The error of another attempt often has the address, the type and the line of the one before: only what was
+        # logged since this began is the same one on its way up.
+        run.note_error(error, step.id if step is not None else None, since=self.began, **about)
 
 
 class Tracks:
@@ -218,8 +207,6 @@ class Tracks:
             inner: False: nothing that begins inside it is looked for in its context.
         """
         track.enclosing = _enclosing()
-        run, _ = split(track.scope)
-        track.mark_before = run._error_mark  # noqa: SLF001 - see `Track.note_error`
         if track.parent is not None:
             track.parent.children[track.key] = track
         self._watch(run_id, track)
