@@ -1,0 +1,162 @@
+"""Switching integrations on and off by name."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mission_tracer as mt
+from mission_tracer.instrument import IntegrationError, names
+
+registry: Any = sys.modules["mission_tracer.instrument"]  # the package shows its function under that name
+
+
+def test_every_name_has_its_file() -> None:
+    """Each integration that is offered has a file with an `install`."""
+    assert names() == sorted(names())
+    for name in names():
+        module = registry._MODULES[name]
+        spec = importlib.util.find_spec(f"mission_tracer.integrations.{module}")
+        assert spec is not None, name
+        assert spec.origin is not None
+        assert "def install(" in Path(spec.origin).read_text(encoding="utf-8"), name
+
+
+def test_an_unknown_name_is_refused_before_anything_is_switched_on() -> None:
+    """A name that there is not is an error that lists the names; the others of the call stay off."""
+    import threading
+
+    before = threading.Thread.start
+    with pytest.raises(ValueError, match=r"no integration 'opanai': there are anthropic, .*threading"):
+        mt.instrument("threading", "opanai")
+    assert threading.Thread.start is before
+
+
+def test_switching_on_twice_is_harmless() -> None:
+    """An integration that is on stays as it is; one `uninstrument` switches it off."""
+    import threading
+
+    before = threading.Thread.start
+    mt.instrument("threading")
+    ours = vars(threading.Thread)["start"]
+    mt.instrument("threading", "threading")
+    assert vars(threading.Thread)["start"] is ours
+    mt.uninstrument("threading")
+    assert threading.Thread.start is before
+    mt.uninstrument("threading")
+    mt.uninstrument("never switched on")
+
+
+def test_uninstrument_without_names_switches_everything_off() -> None:
+    """Without names everything that is on is switched off."""
+    import logging
+    import threading
+
+    before = threading.Thread.start, logging.Logger.callHandlers
+    mt.instrument("threading", "logging")
+    mt.uninstrument()
+    assert threading.Thread.start is before[0]
+    assert logging.Logger.callHandlers is before[1]
+
+
+def test_nothing_is_switched_on_when_recording_is_off() -> None:
+    """With `enabled` false nothing is imported or changed."""
+    import threading
+
+    mt.configure(enabled=False)
+    before = threading.Thread.start
+    mt.instrument("threading")
+    assert threading.Thread.start is before
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "httpx2", "requests", "celery"])
+def test_a_missing_library_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An integration whose library is missing says what to install; nothing is left on."""
+
+    def missing(distribution: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(distribution)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    monkeypatch.delitem(sys.modules, f"mission_tracer.integrations.{name}", raising=False)
+    with pytest.raises(IntegrationError, match=f"needs {name}: pip install '{name}>="):
+        mt.instrument(name)
+    assert issubclass(IntegrationError, mt.MissionTracerError)
+    assert name not in registry._installed.undo
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "requests", "celery"])
+def test_a_library_that_is_too_old_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An integration whose library is too old says which version it needs."""
+    pytest.importorskip(name)
+    monkeypatch.setattr(importlib.metadata, "version", lambda distribution: "0.0.1")
+    monkeypatch.delitem(sys.modules, f"mission_tracer.integrations.{name}", raising=False)
+    with pytest.raises(IntegrationError, match=f"needs {name} .* or newer, not 0.0.1: pip install -U {name}"):
+        mt.instrument(name)
+
+
+def test_importing_us_imports_no_integration() -> None:
+    """`import mission_tracer` loads no integration and none of their libraries."""
+    code = """
+import sys, mission_tracer
+found = [name for name in sys.modules if name.startswith("mission_tracer.integrations.")]
+heavy = {"openai", "anthropic", "httpx", "httpx2", "requests", "celery", "langchain_core", "opentelemetry"}
+print(found, sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] []"
+
+
+def test_options_reach_the_integrations_that_know_them() -> None:
+    """Options are handed to each of the integrations; those that have no use for one leave it alone."""
+    import logging
+
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(mission_run)s"))
+    logger = logging.getLogger("tests.instrument")
+    logger.addHandler(handler)
+    mt.instrument("threading", "logging", "subprocess", ids=True)
+    try:
+        with mt.mission_run("m") as run:
+            logger.warning("x")
+    finally:
+        logger.removeHandler(handler)
+    assert stream.getvalue().strip() == run.key
+
+
+def test_what_is_switched_on_works_in_a_forked_child() -> None:
+    """A child that is forked after `instrument` has it switched on, and can switch it off."""
+    import os
+    import threading
+
+    if not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    mt.instrument("threading")
+
+    def child() -> Any:
+        import threading
+
+        mt.uninstrument()
+        return type(threading.Thread.start).__name__
+
+    import multiprocessing
+
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(_child_is_clean) is True
+    assert type(threading.Thread.start).__name__ != "function"
+    assert child() == "function"
+
+
+def _child_is_clean() -> bool:
+    import threading
+
+    was_on = type(threading.Thread.start).__name__ != "function"
+    mt.uninstrument()
+    return was_on and type(threading.Thread.start).__name__ == "function"
