@@ -23,10 +23,7 @@ def stand_in(target: Any, block: Block) -> Any:
 
 
 class _Proxy:
-    """What the proxies have in common: how they are copied, pickled and shown.
-
-    Nothing is annotated in the class, or its annotations would be found as the callable's.
-    """
+    """What the proxies have in common: how they are copied, pickled and shown."""
 
     def __reduce_ex__(self: Any, protocol: Any) -> Any:
         # By its name when it is found there, as functions are; else by value, as objects are.
@@ -52,8 +49,17 @@ class _Proxy:
             raise AttributeError("__signature__") from error
 
 
+# Python puts annotations into every class as soon as somebody asks for them, and a proxy would show those.
+_annotations: Any = property(
+    lambda proxy: proxy.__wrapped__.__annotations__,
+    lambda proxy, value: setattr(proxy.__wrapped__, "__annotations__", value),
+)
+
+
 class _Object(_Proxy, wrapt.ObjectProxy):  # type: ignore[type-arg]  # what it wraps is not said by a type
     """Stand in for what does not become a method in a class."""
+
+    __annotations__ = _annotations
 
     def __init__(self, wrapped: Any, block: Block) -> None:
         super().__init__(wrapped)
@@ -64,8 +70,10 @@ class _Object(_Proxy, wrapt.ObjectProxy):  # type: ignore[type-arg]  # what it w
         return self._self_call(self.__wrapped__, args, kwargs, self._self_block)
 
 
-class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
+class _Bound(_Proxy, wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
     """Stand in for what a `_Descriptor` becomes as a method."""
+
+    __annotations__ = _annotations
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.__wrapped__.__reduce_ex__(protocol)
@@ -77,13 +85,11 @@ class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
         method: Any = self.__wrapped__
         return getattr(copy.deepcopy(method.__self__, memo), method.__name__)
 
-    def __repr__(self) -> str:
-        return repr(self.__wrapped__)
-
 
 class _Descriptor(_Proxy, wrapt.FunctionWrapper):  # type: ignore[type-arg]
     """Stand in for what becomes a method in a class."""
 
+    __annotations__ = _annotations
     __bound_function_wrapper__ = _Bound
 
     def __init__(self, wrapped: Any, block: Block) -> None:

@@ -36,6 +36,12 @@ def decorate(request: pytest.FixtureRequest) -> Iterator[Decorate]:
         yield way
 
 
+@pytest.fixture(params=["mission_run", "plan_step with arguments", "tool_call in tool_call"])
+def dress(request: pytest.FixtureRequest) -> Decorate:
+    """Give one decorator, for checks of how a callable looks, wherever that is."""
+    return WAYS[request.param][0]
+
+
 @pytest.fixture(params=["mission_run", "plan_step", "tool_call"])
 def recorded(request: pytest.FixtureRequest) -> Iterator[Decorate]:
     """Give one decorator that records, for checks of what is recorded."""

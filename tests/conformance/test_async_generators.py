@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import inspect
 import types
-import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
-import mission_tracer as mt
-from mission_tracer import facts
-
 from .conftest import Decorate
 from .seeing import agree
-from .test_generators import ENDS, ends, loud
 
 seen: ContextVar[str] = ContextVar("seen", default="unset")
 
@@ -226,147 +219,6 @@ def test_same_task(decorate: Decorate) -> None:
         await generator.aclose()
 
     asyncio.run(main())
-
-
-def test_context_variables(decorate: Decorate) -> None:
-    """It sees what its consumer set, and what it sets is seen by its consumer."""
-
-    @decorate
-    async def subject() -> Any:
-        before = seen.get()
-        seen.set("by the generator")
-        yield before
-        yield seen.get()
-
-    async def main() -> None:
-        seen.set("by the consumer")
-        generator = subject()
-        assert await generator.__anext__() == "by the consumer"
-        assert seen.get() == "by the generator"
-        seen.set("again by the consumer")
-        assert [item async for item in generator] == ["again by the consumer"]
-
-    asyncio.run(main())
-
-
-def test_the_scope_never_crosses_a_yield(recorded: Decorate) -> None:
-    """Between two items the consumer's run and step are current; inside, the generator's own, also in its blocks."""
-
-    @recorded
-    async def subject() -> Any:
-        mine = mt.current_run(), mt.current_step()
-        await asyncio.sleep(0)
-        yield 1
-        assert (mt.current_run(), mt.current_step()) == mine
-        async with mt.plan_step("block") as block:
-            yield 2
-            await asyncio.sleep(0)
-            assert mt.current_step() is block
-        assert (mt.current_run(), mt.current_step()) == mine
-
-    async def main() -> None:
-        outer = mt.current_run(), mt.current_step()
-        async for _ in subject():
-            assert (mt.current_run(), mt.current_step()) == outer
-        assert (mt.current_run(), mt.current_step()) == outer
-
-    asyncio.run(main())
-
-
-def test_resumed_by_several_tasks(recorded: Decorate, journal: Callable[[], list[facts.Fact]]) -> None:
-    """A generator that is handed from task to task keeps its scope and ends once."""
-
-    @recorded
-    async def subject() -> AsyncIterator[int]:
-        mine = mt.current_run(), mt.current_step()
-        for n in range(3):
-            await asyncio.sleep(0)
-            assert (mt.current_run(), mt.current_step()) == mine
-            yield n
-
-    async def main() -> None:
-        generator: Any = subject()
-        for n in range(3):
-            assert await asyncio.ensure_future(generator.__anext__()) == n
-        with pytest.raises(StopAsyncIteration):
-            await asyncio.ensure_future(generator.__anext__())
-
-    asyncio.run(main())
-    assert len(ends(journal)) == 1
-
-
-async def break_out(subject: Any) -> None:
-    async for _ in subject():
-        break
-
-
-async def close_elsewhere(subject: Any) -> None:
-    generator = subject()
-    await generator.__anext__()
-    await asyncio.ensure_future(generator.aclose())
-
-
-async def collect(subject: Any) -> None:
-    generator: Any = [subject()]
-    generator.append(generator)
-    await generator[0].__anext__()
-    del generator
-    gc.collect()
-    await asyncio.sleep(0.01)
-
-
-async def leave_open(subject: Any) -> None:
-    held.append(subject())
-    await held[0].__anext__()
-
-
-async def cancel_the_consumer(subject: Any) -> None:
-    async def consume() -> None:
-        async with aclosing(subject()) as items:
-            async for _ in items:
-                await asyncio.sleep(60)
-
-    task = asyncio.ensure_future(consume())
-    await asyncio.sleep(0.01)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-held: list[Any] = []
-
-
-@pytest.mark.parametrize("abandon", [break_out, close_elsewhere, collect, leave_open, cancel_the_consumer])
-def test_abandoned(
-    recorded: Decorate, journal: Callable[[], list[facts.Fact]], abandon: Callable[[Any], Coroutine[Any, Any, None]]
-) -> None:
-    """A generator whose consumer stops is closed once, in whatever task or at the loop's end, without a word."""
-    closed: list[int] = []
-    said: list[Any] = []
-
-    @recorded
-    async def subject() -> Any:
-        try:
-            yield 1
-            yield 2
-        finally:
-            closed.append(1)
-            await asyncio.sleep(0)
-
-    async def main() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
-        await abandon(subject)
-
-    with loud() as unraised, warnings.catch_warnings():
-        warnings.simplefilter("error")
-        asyncio.run(main())
-        held.clear()
-        gc.collect()
-    assert closed == [1]
-    assert said == []
-    assert unraised == []
-    assert len(ends(journal)) == 1
-    assert ends(journal)[0] in ENDS
 
 
 def test_cancelled_inside(decorate: Decorate) -> None:

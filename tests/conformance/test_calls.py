@@ -96,7 +96,7 @@ def test_defaults_are_the_very_objects(decorate: Decorate) -> None:
     assert target(1)[0] is kept
 
 
-class Strange(Exception):
+class StrangeError(Exception):
     """An error that hurts whoever looks at it."""
 
     def __str__(self) -> str:
@@ -114,14 +114,14 @@ class Strange(Exception):
         raise RuntimeError("no truth")
 
 
-class Slotted(Exception):
+class SlottedError(Exception):
     __slots__ = ()
 
 
 ERRORS = [
     ValueError("plain"),
-    Strange(),
-    Slotted("no attributes"),
+    StrangeError(),
+    SlottedError("no attributes"),
     KeyboardInterrupt(),
     SystemExit(3),
     GeneratorExit(),
@@ -192,10 +192,10 @@ def test_context_of_errors(decorate: Decorate) -> None:
 
     def see(target: Any) -> Any:
         outer = KeyError("outer")
-        with pytest.raises(ValueError, match="inner") as inner:
-            try:
-                raise outer
-            except KeyError:
+        try:
+            raise outer
+        except KeyError:
+            with pytest.raises(ValueError, match="inner") as inner:
                 target()
         with pytest.raises(ValueError, match="inner") as alone:
             target()
@@ -209,18 +209,18 @@ def test_errors_are_not_kept_alive(decorate: Decorate) -> None:
     import gc
     import weakref
 
-    class Heavy(Exception):
+    class HeavyError(Exception):
         pass
 
     @decorate
     def subject() -> None:
-        raise Heavy
+        raise HeavyError
 
     gc.disable()
     try:
         try:
             subject()
-        except Heavy as error:
+        except HeavyError as error:
             alive = weakref.ref(error)
         assert alive() is None
     finally:
