@@ -265,7 +265,7 @@ class Journal:
         self._restore = restore
         self._on_trouble = on_trouble
         self._file: AppendFile | None = None
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()
         self._on_disk = path is not None
 
     def append(self, line: bytes) -> None:
@@ -322,7 +322,7 @@ class Journal:
         thread's hands could by then stand for another file. Also frees a lock that a fork caught in another thread.
         """
         self._file = None
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()
 
     @property
     def is_open(self) -> bool:

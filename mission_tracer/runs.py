@@ -73,7 +73,7 @@ class Run:
         self._agent_id = recorder.settings.agent_id
         self._table = StepTable()
         self._sharing: SharedSteps | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may end a generator's step in the middle of ours
         self._binding = Binding(recorder)
         self._outcome = Outcome()
         self._is_ended = False
@@ -380,7 +380,7 @@ class Run:
 
     def forked(self) -> None:
         """Begin again in a forked child, where another thread may have held the lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may end a generator's step in the middle of ours
         self._sharing = None
 
     def __repr__(self) -> str:
