@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from langchain_core.language_models.fake_chat_models import FakeMessagesListChat
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import ToolException, tool
+
+import mission_tracer as mt
+from mission_tracer.integrations.langchain import MissionCallbackHandler
 
 USAGE = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
 
@@ -79,6 +83,17 @@ def talker(text: str = "one two three") -> GenericFakeChatModel:
 def through(*handlers: BaseCallbackHandler) -> RunnableConfig:
     """Hand a call some handlers."""
     return {"callbacks": [*handlers]}
+
+
+def handed(how: str, mission: str | None = None) -> RunnableConfig:
+    """Have a call recorded by a handler that it is handed.
+
+    Before Python 3.11 LangChain does not hand it on under asyncio, inside of a graph's node: there by `instrument`.
+    """
+    if sys.version_info < (3, 11) and how.startswith("a"):
+        mt.instrument("langchain", mission=mission)
+        return {}
+    return through(MissionCallbackHandler(mission))
 
 
 def question(text: str = "How much?") -> Any:

@@ -27,6 +27,7 @@ from .langchain_fakes import (
     add,
     calls,
     fail,
+    handed,
     model,
     question,
     refuse,
@@ -98,7 +99,7 @@ def run_agent(agent: Any, given: Any, config: Any, how: str) -> None:
 @pytest.mark.parametrize("how", ["invoke", "stream", "ainvoke", "astream", "astream_events"])
 def test_an_agent_is_a_run(journal: Journal, how: str) -> None:
     """Calling an agent in any way records its run, each turn as a step, and each answer, call and result once."""
-    run_agent(sums(), question(), through(MissionCallbackHandler("Sums")), how)
+    run_agent(sums(), question(), handed(how, "Sums"), how)
     found = tell(journal())
     assert found[:-1] == TOLD
     kind, status, result = found[-1]
@@ -143,7 +144,7 @@ def test_an_error_that_surfaces_three_times_is_logged_once(journal: Journal, how
     """An error of a tool fails its call, its step and the run, is logged once, and reaches the caller as it is."""
     agent = create_agent(model(calls(("fail", {"why": "no road"}))), [fail], name="sums")
     with pytest.raises(ValueError, match=r"^no road"):
-        run_agent(agent, question(), through(MissionCallbackHandler()), how)
+        run_agent(agent, question(), handed(how), how)
     assert tell(journal())[5:] == [
         ("step_entered", "tools", None),
         ("tool_call", "tools", "fail(why='no road')"),
@@ -202,17 +203,17 @@ def test_without_values_none_is_kept(journal: Journal, capture: str) -> None:
 
 def test_a_hundred_runs_through_one_handler_do_not_cross(journal: Journal) -> None:
     """Runs that are under way at the same time, in threads and in tasks, each have their own events and no others."""
-    handler = MissionCallbackHandler("Many")
+    config = handed("ainvoke", "Many")
 
     def agent(number: int) -> Any:
         return create_agent(model(calls(("add", {"a": number, "b": 0})), f"It is {number}."), [add])
 
     def ask(number: int) -> Any:
-        return agent(number).invoke(question(f"Is it {number}?"), through(handler))
+        return agent(number).invoke(question(f"Is it {number}?"), config)
 
     async def many() -> None:
         await asyncio.gather(
-            *(agent(n).ainvoke(question(f"Is it {n}?"), through(handler)) for n in range(50)),
+            *(agent(n).ainvoke(question(f"Is it {n}?"), config) for n in range(50)),
             *(asyncio.to_thread(ask, n) for n in range(50, 100)),
         )
 
@@ -232,7 +233,6 @@ def test_a_hundred_runs_through_one_handler_do_not_cross(journal: Journal) -> No
         assert told[-1][:2] == ("run_closed", "succeeded")
         assert len(told) == 13
     assert seen == set(range(100))
-    assert handler.under_way == 0
 
 
 def test_a_part_of_a_run_under_way(journal: Journal) -> None:
@@ -276,9 +276,7 @@ def test_what_arrives_at_the_server(api: Any) -> None:
         ("model-3", "completed"),
     ]
     events = [(event.type, event.step_id) for event in found["events"] if not str(event.type).startswith("step_")]
-    assert events == [
-        line[:2] for line in TOLD if len(line) == 3 and not str(line[0]).startswith("step_")
-    ]
+    assert events == [line[:2] for line in TOLD if len(line) == 3 and not str(line[0]).startswith("step_")]
 
 
 def test_nothing_is_left_in_the_callers_context() -> None:

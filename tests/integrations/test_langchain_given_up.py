@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -109,6 +110,7 @@ def test_a_tool_that_is_given_up_while_its_chain_goes_on(journal: Journal, handl
     ]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="LangChain does not tell there what is a part of what")
 def test_a_graph_that_is_cancelled(journal: Journal, handler: MissionCallbackHandler) -> None:
     """Cancelling a graph cancels its run; the step under way failed, and the tool in it is closed before."""
 
