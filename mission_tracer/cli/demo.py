@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import httpx
 
 import mission_tracer
 from mission_tracer.cli import lines, remote
@@ -58,9 +59,12 @@ def watch_script(script: Path, base_url: str, state: Path, show: Show) -> tuple[
         The script's exit status, and what it wrote to standard error.
     """
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MISSION_TRACER_")}
+    # The server is on this machine: no proxy knows the way to it.
+    environ |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     environ |= {"TELNYX_API_KEY": "demo", "TELNYX_BASE_URL": base_url, "MISSION_TRACER_DIR": str(state)}
     with (
-        MissionsClient("demo", base_url) as client,
+        httpx.Client(trust_env=False) as http,
+        MissionsClient("demo", base_url, http_client=http) as client,
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(  # noqa: S603 - our own file, by this very interpreter
             [sys.executable, str(script)],

@@ -78,10 +78,10 @@ def _recorder() -> Recorder:
 
 
 def _open(recording: Recorder, words: Sequence[str], wishes: Wishes) -> Run:
-    values = recording.capture.value({"command": list(words), "directory": str(Path.cwd())})
+    values = {"command": list(words), "directory": str(Path.cwd())} if recording.capture.mode == "full" else {}
     plan = plan_items([(name, about or name) for name, _, about in (word.partition("=") for word in wishes.plan)])
     mission = facts.MissionSpec(wishes.mission)
-    return open_run(recording, mission, values=values, plan=plan)
+    return open_run(recording, mission, values=recording.capture.value(values), plan=plan)
 
 
 def _environment(recording: Recorder, run: Run | None) -> Environ:

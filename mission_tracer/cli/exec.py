@@ -9,6 +9,7 @@ import click
 from mission_tracer.cli.command import command
 from mission_tracer.cli.enclosing import Wishes, enclose
 from mission_tracer.cli.joining import take_part
+from mission_tracer.cli.wishes import items
 
 _WORDS = {"allow_interspersed_args": False, "ignore_unknown_options": False}
 
@@ -37,5 +38,4 @@ def exec_(
     if run is not None:
         return take_part(run, words)
     name = mission or Path(words[0]).name
-    steps = tuple(word.strip() for word in plan.split(",") if word.strip()) if plan else ()
-    return enclose(words, Wishes(name, steps, capture_output))
+    return enclose(words, Wishes(name, items(plan), capture_output))

@@ -105,6 +105,7 @@ def _dress(environ: Environ, boot: Boot) -> Environ:
     """Have the boot directory found first; it takes itself off the path again."""
     others = environ.get("PYTHONPATH")
     environ["PYTHONPATH"] = f"{BOOT}{os.pathsep}{others}" if others else str(BOOT)
+    environ.pop("MISSION_TRACER_BOOT", None)  # that of a run around this one
     if boot.targets or boot.instrument or boot.log_level:
         environ["MISSION_TRACER_BOOT"] = msgspec.json.encode(boot).decode()
     return environ

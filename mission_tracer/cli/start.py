@@ -39,6 +39,9 @@ def start(*, name: str, plan: str | None, given: str | None, instructions: str |
     if not name.strip():
         raise click.UsageError("NAME must not be empty.")
     key = facts.new_key()
+    if not here.enabled:
+        click.echo(key)  # what is then said of that run goes nowhere, too
+        return
     pen = Pen(here, key)
     values = pen.capture().value(json_object("--input", given)) if given else None
     pen.begin()

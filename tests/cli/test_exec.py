@@ -149,8 +149,10 @@ def test_steps_in_a_loop_and_in_parallel_are_apart(shell: Shell, state: Path) ->
     loop = "for n in 1 2 3; do $MT step start call && $MT step done call; done"
     done = shell(f"{loop}; for n in 1 2 3 4; do $MT step start par & done; wait")
     assert done.returncode == 0, done.stderr
-    run = picture(state)
-    assert sorted(step.step_id for step in run.steps) == ["call", "call-2", "call-3", "par", "par-2", "par-3", "par-4"]
+    found = [step.step_id for step in picture(state).steps]
+    assert found[:3] == ["call", "call-2", "call-3"]
+    assert len(set(found)) == len(found) == 7
+    assert all(name.startswith("par") for name in found[3:])
 
 
 def test_events_in_parallel_all_arrive(shell: Shell, state: Path) -> None:

@@ -86,3 +86,12 @@ def test_wrong_words_are_a_failure(words: list[str], call: Call, state: Path) ->
     said = call("start", *words)
     assert (said.status, said.err.count("\n")) == (2, 1)
     assert not list(state.rglob("*.jsonl"))
+
+
+def test_switched_off_nothing_begins(call: Call, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With recording switched off a script that starts a run goes on, and nothing is written."""
+    monkeypatch.setenv("MISSION_TRACER_ENABLED", "false")
+    key = call("start", "Wash windows").out.strip()
+    env = processes.environment(state, MISSION_TRACER_ENABLED="false")
+    assert processes.run([*processes.CLI, "event", "soap", "--run", key], env).returncode == 0
+    assert not state.exists()
