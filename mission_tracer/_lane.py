@@ -235,7 +235,7 @@ class Lane:
     def _drive(self, item: Item, fact: facts.Fact, exchange: Exchange) -> list[Refusal]:
         situation = Situation(
             state=self.state,
-            upcoming=self._upcoming(item),
+            upcoming=() if item.free else self._upcoming(item),  # no event needs to know what follows
             now=self._clock(),
             position=item.position,
             failures=item.failures,

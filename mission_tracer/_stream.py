@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import itertools
 import os
 from collections.abc import Callable
@@ -10,13 +11,8 @@ from collections.abc import Callable
 from mission_tracer import facts
 from mission_tracer._journal import Journal
 
-_now = dt.datetime.now
-_utc = dt.timezone.utc
-
-
-def utc_now() -> dt.datetime:
-    """Return the present moment, in UTC."""
-    return _now(_utc)
+utc_now: Callable[[], dt.datetime] = functools.partial(dt.datetime.now, dt.timezone.utc)
+"""Return the present moment, in UTC."""
 
 
 class Stream:

@@ -129,6 +129,10 @@ class Capture:
             max_chars: the most characters of the line.
         """
         try:
+            if type(value) is str and len(value) <= max_chars and value.isascii() and value.isprintable():
+                redaction = self.redaction
+                if redaction.callback is None:  # nothing to clean, to cut or to ask: most lines are so
+                    return _line(redaction.text(value), max_chars)
             if not isinstance(value, str):
                 value = self._value(value, max(_SMALLEST, 2 * max_chars))
                 text = value if isinstance(value, str) else encode(value).decode()
