@@ -39,7 +39,7 @@ Exchange: TypeAlias = Callable[[Call], "Answer | Unsent | Lost"]
 
 _WINDOW = 256
 _WIDTH = 8
-_PATIENCE = 1.0  # seconds of work in a row from which on events go side by side
+_PATIENCE = 5.0  # seconds of work in a row from which on events go side by side
 _EVENT = b'{"fact":"event"'
 
 
@@ -228,8 +228,9 @@ class Lane:
         finally:
             self._release_mission()
         self._finish(item, refusals)
-        took = self._monotonic() - started
-        self.latency = took if not self.latency else 0.8 * self.latency + 0.2 * took
+        if item.free:  # one request, and not the first of the process, which opens the connection
+            took = self._monotonic() - started
+            self.latency = took if not self.latency else 0.8 * self.latency + 0.2 * took
         return None
 
     def _drive(self, item: Item, fact: facts.Fact, exchange: Exchange) -> list[Refusal]:

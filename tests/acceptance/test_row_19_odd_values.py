@@ -31,7 +31,7 @@ class Hostile:
         raise RuntimeError("no length")
 
 
-class Unspeakable(Exception):
+class UnspeakableError(Exception):
     """Raise when it is said."""
 
     def __str__(self) -> str:
@@ -102,9 +102,9 @@ def test_row_19_generators_are_never_consumed(api: Any) -> None:
 
 def test_row_19_an_exception_that_cannot_be_said_is_recorded(api: Any) -> None:
     """An exception whose `str` raises reaches the caller as it is, and its run is failed."""
-    error = Unspeakable()
-    with pytest.raises(Unspeakable) as caught, mt.mission_run("Odd"), mt.plan_step("s"):
+    error = UnspeakableError()
+    with pytest.raises(UnspeakableError) as caught, mt.mission_run("Odd"), mt.plan_step("s"):
         raise error
     assert caught.value is error
     assert mt.flush(30)
-    assert "Unspeakable" in api.only_run()["run"].error
+    assert "UnspeakableError" in api.only_run()["run"].error
