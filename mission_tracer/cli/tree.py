@@ -30,19 +30,20 @@ _LOOKS = {
 _EVENT_LOOKS = {"error": "red", "message": "bold", "tool_call": "blue", "tool_result": "blue"}
 
 
-def draw(run: RunPicture, *, most_events: int | None = None) -> Any:
+def draw(run: RunPicture, *, most_events: int | None = None, moving: bool = False) -> Any:
     """Draw a run with its plan.
 
     Args:
         run: What is known of it.
         most_events: How many events of each step are drawn, the last ones; `None`: all.
+        moving: True: a step under way has a sign that moves.
     """
     tree = Tree(_label(run.mission, run.status, in_words(run_seconds(run))))
     tree.add(Text(lines.names(run), style="dim"))
     branches: dict[str, Tree] = {}
     for _depth, step in lines.outline(run):
         above = branches.get(step.parent_step_id or "", tree)
-        branches[step.step_id] = branch = above.add(_step(step))
+        branches[step.step_id] = branch = above.add(_step(step, moving=moving))
         _add_events(branch, run, step.step_id, most_events)
     _add_events(tree, run, None, most_events)
     for line in lines.ends(run):
@@ -57,7 +58,7 @@ def living(console: Console | None = None) -> Iterator[Any]:
 
         def show(run: RunPicture) -> None:
             room = max(2, (live.console.height - 8) // max(1, len(run.steps)) - 1)
-            live.update(draw(run, most_events=room if run.is_open else None))
+            live.update(draw(run, most_events=room if run.is_open else None, moving=run.is_open))
 
         yield show
 
@@ -67,13 +68,13 @@ def _label(title: str, status: str, took: str) -> Any:
     return Text.assemble((f"{sign} ", style), (title, "bold"), "  ", (status, style), "  ", (took, "dim"))
 
 
-def _step(step: StepPicture) -> Any:
+def _step(step: StepPicture, *, moving: bool) -> Any:
     sign, style = _LOOKS.get(step.status, ("?", ""))
     about = step.description if step.description != step.step_id else ""
     text = Text.assemble(
         (step.step_id, "bold"), "  ", (in_words(step_seconds(step)), "dim"), "  ", (about, "dim italic")
     )
-    if step.status == "in_progress":
+    if step.status == "in_progress" and moving:
         return Spinner("dots", text=text, style=style)
     text = Text.assemble((f"{sign} ", style), text)
     return Text.assemble(text, "  ", (step.reason, "red")) if step.reason else text
