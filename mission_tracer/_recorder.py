@@ -66,6 +66,7 @@ class Recorder:
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._dropped: dict[str, int] = {}
+        self.watches_signals = False
         self._prepared = False
         self._exit_pid = 0
         self._offline_runs: list[str] = []

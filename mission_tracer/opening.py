@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from mission_tracer import _context, facts
+from mission_tracer._signals import close_on_sigterm
 from mission_tracer.recorder import Recorder, about_this_process
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
@@ -44,6 +45,8 @@ def open_run(
         plan: The steps known beforehand.
         detached: True: the run under way in this context is not its parent.
     """
+    if recording.settings.handle_signals and not recording.watches_signals:
+        close_on_sigterm(recording)
     parent = None if detached else current_run()
     key = recording.new_key()
     stream = recording.open_stream(key, create=True)

@@ -128,8 +128,8 @@ class Settings:
     durability: str = _setting(
         _choice("process", "power", "memory"),
         "process",
-        "What a recorded fact survives: `process` the death of the process, `power` a power cut too (one fsync a fact), "
-        "`memory` nothing.",
+        "What a recorded fact survives: `process` the death of the process, `power` a power cut too "
+        "(one fsync a fact), `memory` nothing.",
     )
     agent_id: str | None = _setting(_text, None, "The `agent_id` of every event that names none.", shown="none")
     capture: str = _setting(
@@ -161,7 +161,11 @@ class Settings:
         "thread",
         "`thread`: this process delivers; `off`: it only records, another process delivers.",
     )
-    handle_signals: bool = _setting(_flag, False, "True: SIGTERM closes the run before the program's own handler runs.")  # noqa: FBT003 - a row's default
+    handle_signals: bool = _setting(
+        _flag,
+        False,  # noqa: FBT003 - a row's default
+        "True: SIGTERM closes the open runs as failed, then the program's own handler runs.",
+    )
     strict: bool = _setting(_flag, False, "True: our own errors and wrong event types are raised (for tests).")  # noqa: FBT003 - a row's default
     request_timeout: float = _setting(_seconds, 30.0, "The longest wait for the answer to one request, in seconds.")
     settle: float = _setting(

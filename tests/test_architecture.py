@@ -39,7 +39,7 @@ LAYERS: list[set[str]] = [
         "_twin",
         "_stand_ins",
     },
-    {"opening", "_blocks", "decorators", "propagation"},
+    {"_signals", "opening", "_blocks", "decorators", "propagation"},
     {"instrument", "integrations", "_rehearsal", "testing", "pytest_plugin"},
     {"__init__", "server", "cli", "demo", "__main__"},
 ]
