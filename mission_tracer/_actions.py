@@ -9,8 +9,8 @@ A flow is a generator that delivers one fact. It yields
     `Refusal` the server refused a part of the fact for good; the flow goes on,
 and raises `Park` when the run cannot go on at all, `NotYet` when another machine must act first.
 
-A flow can be started again at any point: what must not happen twice is noted as a record before and after, and read back
-from the server when its answer was lost; what may happen twice (PATCHes, events with their key) is simply asked again.
+A flow can be started again at any point: what must not happen twice is noted as a record before and after, and read
+back from the server when its answer was lost; what may happen twice (PATCHes, events with their key) is asked again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from mission_tracer._lane_state import LaneState
 from mission_tracer._records import Record
 
 STUBBORN = 6
-"""After so many server errors on one fact every second attempt goes without the parts that may be to blame."""
+"""After so many failures of the server on one fact each attempt also tries it without what may be to blame."""
+
+POISONED = 12
+"""After so many failures of the server on one fact every second attempt asks whether the server takes anything else."""
 
 MALFORMED = frozenset({400, 413, 422})
 """The refusals that a smaller body may mend."""
@@ -37,7 +40,8 @@ PAGE = 200
 class Call:
     """One request: an operation of the API, its path and query values and its body.
 
-    `intent` names what must not take effect twice; with `keyed` the server itself sees to that.
+    `intent` names what must not take effect twice; with `keyed` the server itself sees to that. With `tolerant` a
+    failure of the server (500) comes back as an answer, so that the flow can try something smaller.
     """
 
     operation: str
@@ -46,6 +50,7 @@ class Call:
     body: Any = None
     intent: str | None = None
     keyed: bool = False
+    tolerant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +70,19 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """The request had no effect; `after` is how long the server asks to wait, `locked_out` that the key is at fault."""
+    """The request had no effect.
+
+    Args:
+        why: What hindered it.
+        after: How long the server asks to wait, in seconds; `None`: it does not.
+        locked_out: True: the key is at fault.
+        here: True: other runs may fare better.
+    """
 
     why: str
     after: float | None = None
     locked_out: bool = False
+    here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +97,13 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Wait until what the named intent did can be seen."""
+    """Wait until what the named intent did can be seen; `CHANGES`: what any change of a status did."""
 
     intent: str
+
+
+CHANGES = "changes"
+"""The intent of every change of a status whose answer was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +151,35 @@ Flow: TypeAlias = Generator[Action, Any, None]
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a flow may know besides the fact: the lane's state, the facts that follow, the time, the failures so far."""
+    """What a flow may know besides the fact.
+
+    Args:
+        state: The lane's state.
+        upcoming: Gives the facts that follow, as far as they are known.
+        now: Seconds since the epoch.
+        position: Where the fact stands.
+        failures: How often the server failed on this very fact.
+        sent_at: When it may have been sent first, in seconds since the epoch; `None`: it was not.
+        late: True: facts after this one were delivered before it.
+    """
 
     state: LaneState
-    upcoming: Iterable[facts.Fact] = ()
+    upcoming: Callable[[], Iterable[facts.Fact]] = tuple
     now: float = 0.0
     position: int = 0
     failures: int = 0
+    sent_at: float | None = None
+    late: bool = False
 
     @property
     def stubborn(self) -> bool:
-        """Say whether this attempt goes without what may be to blame."""
-        return self.failures >= STUBBORN and self.failures % 2 == 0
+        """Say whether this attempt also goes without what may be to blame."""
+        return self.failures >= STUBBORN
+
+    @property
+    def poisoned(self) -> bool:
+        """Say whether this attempt leaves the fact out if the server takes anything else."""
+        return self.failures >= POISONED and self.failures % 2 == 0
 
     def path(self, **more: str) -> dict[str, str]:
         """Return the path values of the run."""
@@ -165,15 +199,32 @@ def park_if_gone(answer: Answer, at: Situation) -> Flow:
 
 
 def select(
-    operation: str, at_path: dict[str, str], query: dict[str, Any], wanted: Callable[[dict[str, Any]], bool]
+    operation: str,
+    at_path: dict[str, str],
+    query: dict[str, Any],
+    wanted: Callable[[dict[str, Any]], bool],
+    *,
+    first: bool = False,
 ) -> Generator[Action, Any, tuple[Answer, list[dict[str, Any]]]]:
-    """Read every page of a list; return the last answer (a refusal, perhaps) and the items that are wanted."""
+    """Read every page of a list; return the last answer (a refusal, perhaps) and the items that are wanted.
+
+    Args:
+        operation: The operation that lists.
+        at_path: Its path values.
+        query: What the list is filtered by.
+        wanted: Chooses items.
+        first: True: one is enough.
+    """
     items: list[dict[str, Any]] = []
+    sized: dict[str, Any] = {"page[size]": PAGE}
     page = 1
     while True:
-        answer: Answer = yield Call(operation, at_path, {**query, "page[number]": page, "page[size]": PAGE})
+        answer: Answer = yield Call(operation, at_path, {**query, "page[number]": page, **sized})
+        if page == 1 and sized and answer.status in MALFORMED:
+            sized = {}  # nobody says how many may be asked for at once
+            continue
         if answer.ok:
             items.extend(item for item in answer.data if wanted(item))
-        if not answer.ok or not answer.data or page >= answer.pages:
+        if not answer.ok or not answer.data or page >= answer.pages or (first and items):
             return answer, items
         page += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,17 @@ class Stats:
     pending: int = 0
     rejected: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+
+    def plus(self, other: Stats) -> Stats:
+        """Add two books."""
+        reasons = {*self.dropped, *other.dropped}
+        return Stats(
+            self.recorded + other.recorded,
+            self.delivered + other.delivered,
+            self.pending + other.pending,
+            self.rejected + other.rejected,
+            {reason: self.dropped.get(reason, 0) + other.dropped.get(reason, 0) for reason in sorted(reasons)},
+        )
 
 
 @dataclass(slots=True)
@@ -76,6 +88,6 @@ def count_files(journal: Path, log: Path, *, writer: str | None = None) -> Count
         OSError: The journal cannot be read.
     """
     state = LaneState()
-    if log.exists():
+    with suppress(FileNotFoundError):
         read_log(log, state)
     return count(iterate_lines(journal), state, writer=writer)

@@ -25,6 +25,8 @@ KEY_TRUST = 300.0
 """How long an idempotency key is relied on, in seconds. Nobody says how long the server keeps one, so an event whose
 first answer was lost longer ago is looked for before it is sent again."""
 
+_LOG = "missions.runs.events.log"
+
 
 def write_event(fact: facts.Event, at: Situation) -> Flow:
     """Log an event as it was recorded."""
@@ -34,25 +36,28 @@ def write_event(fact: facts.Event, at: Situation) -> Flow:
 def post_event(body: bytes | msgspec.Raw, at: Situation) -> Flow:
     """Log an event; the server sees to it that its key takes effect once."""
     intent = f"event:{at.position}"
-    first = at.state.intents.get(intent)
+    first = at.state.intents.get(intent, at.sent_at)
     if first is not None and at.now - first > KEY_TRUST and (yield from _exists(body, at)):
         return
-    offered = _shrink(body) if at.stubborn else body
-    answer: Answer = yield Call("missions.runs.events.log", at.path(), body=offered, intent=intent, keyed=True)
+    answer: Answer = yield _post(body, at, tolerant=at.stubborn)
     if answer.ok:
         return
     yield from park_if_gone(answer, at)
     if answer.status == 409 and (yield from _exists(body, at)):
         return
     for smaller in _smaller(answer.status, body):
-        retry: Answer = yield Call("missions.runs.events.log", at.path(), body=smaller, intent=intent, keyed=True)
+        retry: Answer = yield _post(smaller, at)
         if retry.ok:
             return
-    yield Refusal("missions.runs.events.log", answer.status, answer.why)
+    yield Refusal(_LOG, answer.status, answer.why)
+
+
+def _post(body: bytes | msgspec.Raw, at: Situation, *, tolerant: bool = False) -> Call:
+    return Call(_LOG, at.path(), body=body, intent=f"event:{at.position}", keyed=True, tolerant=tolerant)
 
 
 def _smaller(status: int, body: bytes | msgspec.Raw) -> Iterator[bytes]:
-    if status == 413:
+    if status == 413 or status >= 500:
         yield _shrink(body)
     elif status in {400, 404, 409, 422}:
         event = msgspec.json.decode(body)
@@ -85,7 +90,7 @@ def _exists(body: bytes | msgspec.Raw, at: Situation) -> Generator[Action, Any, 
     def same(item: dict[str, Any]) -> bool:
         return (key is not None and item.get("idempotency_key") == key) or (ours is not None and _mark(item) == ours)
 
-    _, found = yield from select("missions.runs.events.list", at.path(), {"type": event["type"]}, same)
+    _, found = yield from select("missions.runs.events.list", at.path(), {"type": event["type"]}, same, first=True)
     return bool(found)
 
 
@@ -93,6 +98,23 @@ def _mark(event: dict[str, Any]) -> str | None:
     payload = event.get("payload")
     ours = payload.get("mission_tracer") if isinstance(payload, dict) else None
     return ours.get("id") if isinstance(ours, dict) else None
+
+
+def leave_out(fact: facts.Fact, at: Situation) -> Flow:
+    """Give a fact up on which the server fails again and again, if it takes a note of that in its place.
+
+    When the server takes nothing at all, this is an outage, and the fact waits like every other one.
+    """
+    kind = fact.__struct_config__.tag
+    body = facts.EventBody(
+        type="error",
+        summary=f"mission_tracer could not deliver a fact ({kind}): the server failed on it {at.failures} times",
+        payload={"mission_tracer": {"left_out": fact.id, "fact": kind, "at": fact.at}},
+        idempotency_key=f"{at.state.key}.{fact.id}.left-out",
+    )
+    answer: Answer = yield Call(_LOG, at.path(), body=facts.encode(body), intent=f"left-out:{at.position}", keyed=True)
+    yield from park_if_gone(answer, at)
+    yield Refusal("", 500, f"the server failed on it {at.failures} times, and takes other facts")
 
 
 def link_agent(fact: facts.AgentLinked, at: Situation) -> Flow:
@@ -104,7 +126,9 @@ def link_agent(fact: facts.AgentLinked, at: Situation) -> Flow:
         if (yield from _is_linked(agent, at)):
             yield Unsent(intent)
             return
-    answer: Answer = yield Call("missions.runs.telnyx_agents.link", at.path(), body={"telnyx_agent_id": agent}, intent=intent)
+    answer: Answer = yield Call(
+        "missions.runs.telnyx_agents.link", at.path(), body={"telnyx_agent_id": agent}, intent=intent
+    )
     yield Unsent(intent)
     if not answer.ok:
         yield from park_if_gone(answer, at)

@@ -9,6 +9,7 @@ import msgspec
 
 from mission_tracer import facts
 from mission_tracer._actions import (
+    CHANGES,
     MALFORMED,
     Action,
     Answer,
@@ -25,7 +26,7 @@ from mission_tracer._actions import (
     park_if_gone,
     select,
 )
-from mission_tracer._deliver_step import set_step
+from mission_tracer._deliver_step import set_step, straighten_steps
 from mission_tracer._lane_state import LaneState
 from mission_tracer._records import MissionFound, MissionLost, RunBound
 
@@ -39,7 +40,8 @@ def open_run(fact: facts.RunOpened, at: Situation) -> Flow:
         if not state.mission_id:
             yield from _find_mission(fact.mission, state)
         yield from _create_run(fact, at)
-    yield from _set_run(at, _RUNNING)
+    if not at.late:
+        yield from _set_run(at, _RUNNING)
 
 
 def _find_mission(spec: facts.MissionSpec, state: LaneState) -> Flow:
@@ -93,10 +95,11 @@ def _create_run(fact: facts.RunOpened, at: Situation) -> Flow:
             return
     full = {"input": fact.input, "metadata": fact.metadata} if fact.input else {"metadata": fact.metadata}
     bare = {"metadata": {"mission_tracer": fact.metadata.get("mission_tracer", {"key": fact.key})}}
+    path = {"mission_id": state.mission_id or ""}
     answer = Answer(0)
-    for body in (bare,) if at.stubborn else (full, bare):
-        where = {"mission_id": state.mission_id or ""}
-        answer = yield Call("missions.runs.create", where, body=body, intent="create_run")
+    # Nothing is known of a creation on which the server failed: it is looked for before the smaller one is tried.
+    for body in (bare,) if at.stubborn and at.failures % 2 else (full, bare):
+        answer = yield Call("missions.runs.create", path, body=body, intent="create_run")
         if answer.ok:
             yield RunBound(str(answer.data["run_id"]))
             if body is bare and fact.input:
@@ -119,7 +122,7 @@ def _run_by_key(mission_id: str, key: str) -> Generator[Action, Any, str | None]
         mark = (item.get("metadata") or {}).get("mission_tracer")
         return isinstance(mark, dict) and mark.get("key") == key
 
-    answer, found = yield from select("missions.runs.list", {"mission_id": mission_id}, {}, ours)
+    answer, found = yield from select("missions.runs.list", {"mission_id": mission_id}, {}, ours, first=True)
     if not answer.ok and answer.status != 404:
         raise Park(f"the server does not list the mission's runs: {answer.why}")
     return str(found[0]["run_id"]) if found else None
@@ -143,7 +146,7 @@ def join_run(fact: facts.RunJoined, at: Situation) -> Flow:
 def _set_run(at: Situation, *bodies: dict[str, Any]) -> Flow:
     """Bring the run to a status; each further body is a smaller one, for a server that refuses the one before."""
     wanted = bodies[0]["status"]
-    answer = yield from _offer(at, bodies[-1:] if at.stubborn else bodies)
+    answer = yield from _offer(at, bodies)
     if answer.ok:
         return
     yield from park_if_gone(answer, at)
@@ -169,21 +172,24 @@ def _offer(at: Situation, bodies: tuple[dict[str, Any], ...]) -> Generator[Actio
     """Send the first body that the server takes; say so when it is not the whole one."""
     first = answer = Answer(0)
     for number, body in enumerate(bodies):
-        answer = yield Call("missions.runs.update", at.path(), body=body)
+        tolerant = at.stubborn and number + 1 < len(bodies)
+        answer = yield Call("missions.runs.update", at.path(), body=body, tolerant=tolerant)
         first = first if number else answer
         if answer.ok and number:
             yield Refusal("missions.runs.update", first.status, f"taken without its result or metadata: {first.why}")
-        if answer.ok or answer.status not in MALFORMED:
+        if answer.ok or (answer.status not in MALFORMED and answer.status < 500):
             break
     return answer
 
 
 def pause_run(_fact: facts.RunPaused, at: Situation) -> Flow:
-    yield from _hold(at, "missions.runs.pause", "paused")
+    if not at.late:
+        yield from _hold(at, "missions.runs.pause", "paused")
 
 
 def resume_run(_fact: facts.RunResumed, at: Situation) -> Flow:
-    yield from _hold(at, "missions.runs.resume", "running")
+    if not at.late:
+        yield from _hold(at, "missions.runs.resume", "running")
 
 
 def _hold(at: Situation, operation: str, wanted: str) -> Flow:
@@ -196,8 +202,13 @@ def _hold(at: Situation, operation: str, wanted: str) -> Flow:
 
 
 def close_run(fact: facts.RunClosed, at: Situation) -> Flow:
-    """End every step that did not end, then the run."""
+    """End every step that did not end, then the run; the first end of a run is the one that counts."""
     state = at.state
+    if state.closed and not at.late:
+        return
+    if state.shaky:
+        yield Settle(CHANGES)
+        yield from straighten_steps(at)
     if fact.recovered:
         current = yield Call("missions.runs.retrieve", at.path())
         if current.ok and current.data.get("status") in _FINAL:

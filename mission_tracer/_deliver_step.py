@@ -14,6 +14,7 @@ from mission_tracer._lane_state import LaneState, StepState
 from mission_tracer._records import StepRefused, StepRenamed, StepsDeclared, Unsent
 
 _BATCH = 100
+_UPDATE = "missions.runs.plan.update_step"
 _FINAL = {"completed", "failed", "skipped"}
 
 
@@ -24,7 +25,7 @@ def declare_plan(fact: facts.PlanDeclared, at: Situation) -> Flow:
 def _declare(first: Iterable[facts.PlannedStep], at: Situation) -> Flow:
     """Put steps into the server's plan, together with those that are known to follow."""
     state = at.state
-    wanted = _missing([*first, *_foreseen(at.upcoming)], state)
+    wanted = _missing([*first, *_foreseen(at.upcoming())], state)
     if not _missing(first, state):
         return
     if "declare_steps" in state.intents:
@@ -144,7 +145,7 @@ def enter_step(fact: facts.StepEntered, at: Situation) -> Flow:
     yield from _declare([_planned(fact)], at)
     again = f" (attempt {fact.attempt})" if fact.attempt > 1 else ""
     metadata = {"attempt": fact.attempt} if fact.attempt > 1 else {}
-    if not step.refused:
+    if not step.refused and not (at.late and step.status != "in_progress"):
         if fact.attempt > 1 and step.status in _FINAL:
             yield from _reopen_step(fact, step, at, metadata)
         else:
@@ -158,7 +159,7 @@ def _reopen_step(fact: facts.StepEntered, step: StepState, at: Situation, metada
     """Begin a step again; where the server lets none go back, its new attempt gets a step of its own."""
     if step.sent_as is None or step.sent_as == fact.step_id:
         body = {"status": "in_progress", "metadata": {**step.metadata, **metadata}}
-        answer = yield Call("missions.runs.plan.update_step", at.path(step_id=fact.step_id), body=body)
+        answer = yield Call(_UPDATE, at.path(step_id=fact.step_id), body=body)
         if answer.ok:
             return
         current = yield Call("missions.runs.plan.step", at.path(step_id=fact.step_id))
@@ -178,7 +179,7 @@ def leave_step(fact: facts.StepLeft, at: Situation) -> Flow:
         times["duration_ms"] = fact.duration_ms
     if fact.reason:
         metadata["reason"] = fact.reason
-    if not step.refused:
+    if not step.refused and not (at.late and step.status != fact.status):
         yield from set_step(at, fact.step_id, step, fact.status, {**metadata, "mission_tracer": times})
     kind, verb = _ENDS.get(fact.status, ("status_change", fact.status))
     summary = f"{verb} {fact.step_id}" + (f": {fact.reason}" if fact.reason else "")
@@ -201,21 +202,32 @@ def set_step(at: Situation, step_id: str, step: StepState, status: str, metadata
     sent_as = step.sent_as or step_id
     path = at.path(step_id=sent_as)
     whole = {**step.metadata, **metadata}
-    body = {"status": status, "metadata": whole} if whole and not at.stubborn else {"status": status}
-    answer: Answer = yield Call("missions.runs.plan.update_step", path, body=body)
+    body = {"status": status, "metadata": whole} if whole else {"status": status}
+    answer: Answer = yield Call(_UPDATE, path, body=body, tolerant=at.stubborn)
     if answer.ok:
         return
     yield from park_if_gone(answer, at)
-    current = yield Call("missions.runs.plan.step", path)
-    if current.ok and current.data.get("status") == status:
+    current: Answer = yield Call("missions.runs.plan.step", path)
+    known = current.data.get("status") if current.ok else None
+    if known == status:
         return
     if current.status == 404:
         yield from _declare_batch([facts.PlannedStep(sent_as, sent_as)], at)
-    if status in {"completed", "failed"} and (current.status == 404 or current.data.get("status") == "pending"):
-        yield Call("missions.runs.plan.update_step", path, body={"status": "in_progress"})
-    retry = yield Call("missions.runs.plan.update_step", path, body={"status": status})
+    if status in {"completed", "failed"} and (current.status == 404 or known == "pending"):
+        yield Call(_UPDATE, path, body={"status": "in_progress"})
+    retry: Answer = yield Call(_UPDATE, path, body={"status": status})
     if not retry.ok:
-        yield Refusal("missions.runs.plan.update_step", answer.status, f"step {step_id!r}: {answer.why}")
+        yield Refusal(_UPDATE, answer.status, f"step {step_id!r}: {answer.why}")
+
+
+def straighten_steps(at: Situation) -> Flow:
+    """Bring the steps back to their statuses that a change undid whose answer was lost and that came late."""
+    answer: Answer = yield Call("missions.runs.plan.retrieve", at.path())
+    found = {item["step_id"]: item.get("status") for item in answer.data} if answer.ok else {}
+    for step_id, step in at.state.steps.items():
+        sent_as = step.sent_as or step_id
+        if step.status in _FINAL and found.get(sent_as, step.status) != step.status:
+            yield Call(_UPDATE, at.path(step_id=sent_as), body={"status": step.status})
 
 
 def _log(

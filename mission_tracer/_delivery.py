@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mission_tracer import facts
-from mission_tracer._actions import Flow, Situation
-from mission_tracer._deliver_event import link_agent, unlink_agent, write_event
+from mission_tracer._actions import Flow, Park, Situation
+from mission_tracer._deliver_event import leave_out, link_agent, unlink_agent, write_event
 from mission_tracer._deliver_run import close_run, join_run, open_run, pause_run, resume_run
 from mission_tracer._deliver_step import declare_plan, enter_step, leave_step
 
@@ -33,7 +33,16 @@ def deliver(fact: facts.Fact, at: Situation) -> Flow:
         Park: (by the flow) The run cannot be delivered as things are.
         NotYet: (by the flow) Another machine must create the run first.
     """
+    if at.state.run_id is None and not isinstance(fact, (facts.RunOpened, facts.RunJoined)):
+        return _park("the journal does not say which mission the run belongs to: its first line is damaged")
+    if at.poisoned and at.state.run_id is not None:
+        return leave_out(fact, at)
     return _FLOWS[type(fact)](fact, at)
+
+
+def _park(why: str) -> Flow:
+    yield from ()
+    raise Park(why)
 
 
 def is_free(fact: facts.Fact) -> bool:

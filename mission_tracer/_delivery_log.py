@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from mission_tracer import _locks, _records
-from mission_tracer._journal import AppendFile, Reader, iterate_lines
+from mission_tracer._journal import Reader, iterate_lines
+from mission_tracer._journal_file import AppendFile
 from mission_tracer._lane_state import LaneState
 
 
@@ -18,20 +20,28 @@ class DeliveryLog:
     Args:
         path: The log's file; `None`: memory only.
         power: True: every record is on the disk's platter before `note` returns.
-        on_trouble: Told, once, why the file takes no more; delivery goes on.
+        on_trouble: Told why the file does not take a record; delivery goes on, and a crash may repeat what it does not
+            know of.
     """
 
     def __init__(
         self, path: Path | None, *, power: bool = False, on_trouble: Callable[[OSError], None] = lambda _: None
     ) -> None:
         self.state = LaneState()
+        self.predecessor_at: float | None = None
         self._path = path
         self._power = power
         self._on_trouble = on_trouble
         self._file: AppendFile | None = None
+        self._size = 0  # what was read
+        self._own = 0  # and what was written since
+        self._is_released = True
 
     def try_open(self) -> bool:
         """Take the log if nobody delivers this run, and read it; say whether it is ours.
+
+        `predecessor_at` is then when an earlier sender, that may have left something under way, noted its last record,
+        in seconds since the epoch; `None` when there was none.
 
         Raises:
             OSError: It cannot be opened, or its file system has no locks.
@@ -40,9 +50,10 @@ class DeliveryLog:
             return True
         file = AppendFile(self._path, create=True, power=self._power)
         try:
-            held = _locks.try_lock(file.fd)
+            # Between opening and locking it may have been put away: then this is not the log any more.
+            held = _locks.try_lock(file.fd) and file.is_in_place()
             if held:
-                read_log(self._path, self.state)
+                self._read(file)
         except BaseException:
             file.close()
             raise
@@ -52,23 +63,65 @@ class DeliveryLog:
             file.close()
         return held
 
+    def _read(self, file: AppendFile) -> None:
+        assert self._path is not None
+        stat = os.fstat(file.fd)
+        last = b""
+        for line in iterate_lines(self._path):
+            last = line.content or last
+            _apply(line.content, self.state)
+        self._size = stat.st_size
+        self._is_released = last in {b"", _RELEASED, _FINISHED}
+        self.predecessor_at = None if self._is_released else stat.st_mtime
+
     def note(self, record: _records.Record) -> None:
-        """Write a record down and take it in."""
-        if self._file is not None:
-            try:
-                self._file.append(_records.encode(record))
-            except OSError as error:
-                # Delivery goes on from memory. What a crash could repeat now is what cannot be written down.
-                self._file.close()
-                self._file = None
-                self._on_trouble(error)
+        """Write a record down and take it in. Facts held in memory are nobody else's: nothing is written of them."""
+        if self._file is not None and getattr(record, "position", 0) < _records.MEMORY:
+            self._write(self._file, _records.encode(record))
         self.state.apply(record)
 
-    def close(self) -> None:
-        """Give the log up; another process may deliver what is left."""
+    def _write(self, file: AppendFile, line: bytes) -> None:
+        self._is_released = line in {_RELEASED, _FINISHED}
+        try:
+            file.append(line)
+            self._own += len(line) + 1
+        except OSError as error:
+            self._on_trouble(error)
+
+    def catch_up(self) -> None:
+        """Take in what the owner of refused facts decided: others may append that without the lock.
+
+        Raises:
+            OSError: The log cannot be read.
+        """
+        if self._file is None or self._path is None:
+            return
+        if self._file.size() == self._size + self._own:
+            return
+        reader = Reader(self._path)
+        try:
+            while lines := reader.read(self._size):
+                self._size, self._own = lines[-1].end, 0
+                for line in lines:
+                    _apply(line.content, self.state, only=(_records.Retried, _records.Dropped, _records.Unparked))
+        finally:
+            reader.close()
+
+    def close(self, *, clean: bool = False) -> None:
+        """Give the log up; another process may deliver what is left.
+
+        Args:
+            clean: True: nothing that was asked for is under way.
+        """
         file, self._file = self._file, None
         if file is not None:
+            if clean and not self._is_released:
+                self._write(file, _RELEASED)
             file.close()
+
+
+_RELEASED = _records.encode(_records.Released())
+_FINISHED = _records.encode(_records.Finished())
 
 
 def read_log(path: Path, state: LaneState) -> list[int]:
@@ -77,14 +130,20 @@ def read_log(path: Path, state: LaneState) -> list[int]:
     Raises:
         OSError: It cannot be read.
     """
-    damaged = []
-    for line in iterate_lines(path):
-        if line.content:
-            try:
-                state.apply(_records.decode(line.content))
-            except msgspec.MsgspecError:
-                damaged.append(line.position)
-    return damaged
+    return [line.position for line in iterate_lines(path) if not _apply(line.content, state)]
+
+
+def _apply(line: bytes, state: LaneState, *, only: tuple[type, ...] = ()) -> bool:
+    """Fold one line into a state; say whether it could be read."""
+    if not line:
+        return True
+    try:
+        record = _records.decode(line)
+    except msgspec.MsgspecError:
+        return False  # torn by a crash; the next record says what counts
+    if not only or isinstance(record, only):
+        state.apply(record)
+    return True
 
 
 class LogFollower:
@@ -97,19 +156,24 @@ class LogFollower:
         self._state = LaneState()
 
     def cursor(self) -> int:
-        """Return the position before which everything is delivered.
+        """Return the position before which everything is delivered, as far as was read; a bounded part each time.
 
         Raises:
             OSError: The log cannot be read.
         """
-        while lines := self._reader.read(self._position):
+        for _ in range(8):
+            lines = self._reader.read(self._position)
+            if not lines:
+                break
             for line in lines:
-                try:
-                    self._state.apply(_records.decode(line.content))
-                except msgspec.MsgspecError:
-                    continue  # torn by a crash; the next record says what counts
+                _apply(line.content, self._state)
             self._position = lines[-1].end
         return self._state.cursor
+
+    @property
+    def parked(self) -> str | None:
+        """Why the run cannot be delivered, as far as was read; `None` when nothing hinders it."""
+        return self._state.parked
 
     def close(self) -> None:
         """Close the log."""

@@ -10,159 +10,45 @@ from __future__ import annotations
 import errno
 import os
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from mission_tracer import _locks
 from mission_tracer._held_write import held_write
+from mission_tracer._journal_disk import SLOW, Disk
+from mission_tracer._journal_file import AppendFile, whole_end
+from mission_tracer._journal_memory import JournalFullError, Line, MemoryFacts, Room
+from mission_tracer._records import MEMORY
 
-MEMORY = 1 << 60
-"""The first position of a fact that is held in memory."""
+__all__ = [
+    "MEMORY",
+    "AppendFile",
+    "Disk",
+    "Journal",
+    "JournalFullError",
+    "Line",
+    "MemoryFacts",
+    "Reader",
+    "Room",
+    "iterate_lines",
+]
 
 _CHUNK = 128 * 1024
-_PATIENCE = 0.05  # seconds
+_PATIENCE = 0.5  # seconds
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 
 
-class Line(NamedTuple):
-    """One line of a journal: where it begins, where the next one begins, and its bytes without the line's end."""
-
-    position: int
-    end: int
-    content: bytes
-
-
-class JournalFullError(Exception):
-    """Neither the disk nor the memory takes another fact."""
-
-
-class AppendFile:
-    """Append lines to a file that other processes may append to as well.
-
-    Args:
-        path: The file.
-        create: True: make it when it is absent.
-        power: True: every line is on the disk's platter before `append` returns.
-        write: Writes bytes to a descriptor, as `os.write` does.
-
-    Raises:
-        OSError: The file cannot be opened.
-    """
-
-    def __init__(
-        self, path: Path, *, create: bool, power: bool = False, write: Callable[[int, bytes], int] = os.write
-    ) -> None:
-        flags = os.O_RDWR | os.O_APPEND | _CLOEXEC | (os.O_CREAT if create else 0)
-        self.path = path
-        self.fd = -1  # so that closing is safe when opening fails
-        self.fd = os.open(path, flags, 0o600)
-        self._power = power
-        self._write = write
-        # A machine that died in mid-line left no line's end: the next line must begin on a row of its own.
-        self._torn = self.size() > 0 and self._last_byte() != b"\n"
-
-    def append(self, line: bytes) -> None:
-        """Write one line with a single call.
-
-        Raises:
-            OSError: The disk took nothing, or only a part.
-        """
-        data = b"\n" + line + b"\n" if self._torn else line + b"\n"
-        written = self._write(self.fd, data)
-        if written != len(data):
-            self._torn = True
-            raise OSError(errno.ENOSPC, "the disk took only a part of a line", os.fspath(self.path))
-        self._torn = False
-        if self._power:
-            os.fsync(self.fd)
-
-    def mend(self) -> None:
-        """End a line that was left without its end."""
-        if self._torn:
-            os.write(self.fd, b"\n")
-            self._torn = False
-
-    def size(self) -> int:
-        """Return the file's length in bytes."""
-        return os.fstat(self.fd).st_size
-
-    def is_in_place(self) -> bool:
-        """Say whether the file's name still means this file: it may have been put away while it was being opened."""
-        try:
-            named = os.stat(self.path)
-        except FileNotFoundError:
-            return False
-        mine = os.fstat(self.fd)
-        return (named.st_dev, named.st_ino) == (mine.st_dev, mine.st_ino)
-
-    def _last_byte(self) -> bytes:
-        os.lseek(self.fd, -1, os.SEEK_END)
-        return os.read(self.fd, 1)
-
-    def close(self) -> None:
-        """Close the file; a lock on it goes when the last process that shares the description closes it."""
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def __del__(self) -> None:
-        self.close()
-
-
-class MemoryFacts:
-    """Hold facts that no disk took, up to a number of them."""
-
-    def __init__(self, most: int) -> None:
-        """Begin empty; `most` facts are held at once."""
-        self._most = most
-        self._lines: deque[bytes] = deque()
-        self._first = MEMORY
-
-    def append(self, line: bytes) -> None:
-        """Hold one more fact.
-
-        Raises:
-            JournalFullError: It is one too many.
-        """
-        if len(self._lines) >= self._most:
-            raise JournalFullError
-        self._lines.append(line)
-
-    def read(self, position: int, *, most: int = 256) -> list[Line]:
-        """Read up to `most` facts from a position on."""
-        first = max(position, self._first)
-        skip = first - self._first
-        count = min(len(self._lines) - skip, most)
-        return [Line(first + n, first + n + 1, self._lines[skip + n]) for n in range(count)]
-
-    def forget(self, position: int) -> None:
-        """Free the facts before a position: they were delivered."""
-        while self._first < position and self._lines:
-            self._lines.popleft()
-            self._first += 1
-
-    def end(self) -> int:
-        """Return the position after the last fact; `MEMORY` when there never was one."""
-        return self._first + len(self._lines)
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-
 class Reader:
-    """Read a journal's whole lines; first those of the file, then those in memory.
+    """Read the whole lines of a journal's file.
 
     Args:
-        path: The journal's file; `None`: there is none.
-        memory: The facts of this process that the disk did not take; `None`: none.
+        path: The file; `None`: there is none, and so no lines.
+        spare: Returns this process's own open journal, for a file whose name is gone; `None` when it has none.
     """
 
-    def __init__(self, path: Path | None, memory: MemoryFacts | None = None) -> None:
+    def __init__(self, path: Path | None, spare: Callable[[], AppendFile | None] = lambda: None) -> None:
         self._path = path
-        self._memory = memory
+        self._spare = spare
         self._fd = -1
 
     def read(self, position: int) -> list[Line]:
@@ -171,42 +57,12 @@ class Reader:
         Raises:
             OSError: The file cannot be read.
         """
-        lines = self._read_file(position) if self._path is not None and position < MEMORY else []
-        if not lines and self._memory is not None:
-            lines = self._memory.read(position)
-        return lines
-
-    def end(self) -> int:
-        """Return the position after the last fact."""
-        if self._memory is not None and self._memory.end() > MEMORY:
-            return self._memory.end()
         if self._path is None:
-            return 0
-        return os.fstat(self._open()).st_size
-
-    def forget(self, position: int) -> None:
-        """Free the memory of facts before a position."""
-        if self._memory is not None and position > MEMORY:
-            self._memory.forget(position)
-
-    def close(self) -> None:
-        """Close the file."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def _open(self) -> int:
-        if self._fd < 0:
-            assert self._path is not None
-            self._fd = os.open(self._path, os.O_RDONLY | _CLOEXEC)
-        return self._fd
-
-    def _read_file(self, position: int) -> list[Line]:
-        fd = self._open()
+            return []
+        fd = self._open(self._path)
         size = _CHUNK
         while True:
-            os.lseek(fd, position, os.SEEK_SET)
-            chunk = os.read(fd, size)
+            chunk = os.pread(fd, size, position)
             cut = chunk.rfind(b"\n") + 1
             if cut or len(chunk) < size:
                 break
@@ -218,6 +74,44 @@ class Reader:
             lines.append(Line(position + start, position + stop + 1, chunk[start:stop]))
             start = stop + 1
         return lines
+
+    @property
+    def has_file(self) -> bool:
+        """Say whether there is a file."""
+        return self._path is not None
+
+    def size(self) -> int:
+        """Return the file's length in bytes.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        return 0 if self._path is None else os.fstat(self._open(self._path)).st_size
+
+    def end(self) -> int:
+        """Return the position after the last whole line.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        return 0 if self._path is None else whole_end(self._open(self._path))
+
+    def close(self) -> None:
+        """Close the file."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _open(self, path: Path) -> int:
+        if self._fd < 0:
+            try:
+                self._fd = os.open(path, os.O_RDONLY | _CLOEXEC)
+            except FileNotFoundError:
+                file = self._spare()
+                if file is None:
+                    raise
+                self._fd = os.dup(file.fd)
+        return self._fd
 
 
 def iterate_lines(path: Path) -> Iterator[Line]:
@@ -239,13 +133,17 @@ def iterate_lines(path: Path) -> Iterator[Line]:
 class Journal:
     """Take one process's facts of one run.
 
+    Facts go to the disk, unless it fails or is slow, or older ones of this journal wait in memory: then to memory. They
+    follow to the disk as soon as it works again, unless they were delivered by then.
+
     Args:
         path: The journal's file; `None`: memory only.
         memory: Takes what the disk does not.
         create: True: this process begins the journal.
         power: True: every fact is on the disk's platter before `append` returns.
-        restore: Brings the file back when it was put away as delivered; says whether it did.
-        on_trouble: Told, once, why the file takes no more.
+        restore: Makes it possible to open the file when it is not there; says whether it could.
+        on_trouble: Told why the file takes no more.
+        disk: Whether the disk takes facts at the moment, shared with other journals; `None`: this journal's own.
     """
 
     def __init__(
@@ -256,17 +154,21 @@ class Journal:
         create: bool = True,
         power: bool = False,
         restore: Callable[[], bool] = lambda: False,
-        on_trouble: Callable[[OSError], None] = lambda _: None,
+        on_trouble: Callable[[OSError], object] = lambda _: None,
+        disk: Disk | None = None,
     ) -> None:
         self.path = path
         self.memory = memory
-        self._create = create
+        self._disk = (disk or Disk(on_trouble)) if path is not None else Disk.nowhere()
+        self._held = memory.lines
+        self._begun = not create
         self._power = power
+        # Who wants each fact on the platter has chosen to wait for it.
+        self._slow = float("inf") if power else SLOW
         self._restore = restore
-        self._on_trouble = on_trouble
         self._file: AppendFile | None = None
         self._opening = threading.RLock()
-        self._on_disk = path is not None
+        self._monotonic = self._disk.monotonic
 
     def append(self, line: bytes) -> None:
         """Put one fact down.
@@ -274,15 +176,39 @@ class Journal:
         Raises:
             JournalFullError: It could not be kept.
         """
-        if self._on_disk:
+        if self._disk.good and not self._held:
+            started = self._monotonic()
             try:
                 (self._file or self.open()).append(line)
             except OSError as error:
-                self._on_disk = False
-                self._on_trouble(error)
+                self._disk.fails(error)
             else:
+                self._begun = True
+                if self._monotonic() - started > self._slow:
+                    self._disk.is_slow(self._monotonic() - started)
                 return
+        self._append_aside(line)
+
+    def _append_aside(self, line: bytes) -> None:
+        if self._may_return() and self._disk.tries_again():
+            try:
+                if self.memory.spill(self._write):
+                    self._write(line)
+                    return
+            except OSError as error:
+                self._disk.fails(error)
         self.memory.append(line)
+
+    def _may_return(self) -> bool:
+        # A file without the run's first fact would be of no use to anyone.
+        return self._begun or self.memory.first == MEMORY
+
+    def _write(self, line: bytes) -> None:
+        started = self._monotonic()
+        (self._file or self.open()).append(line)
+        self._begun = True
+        if self._monotonic() - started > self._slow:
+            self._disk.is_slow(self._monotonic() - started)
 
     def open(self) -> AppendFile:
         """Open the file for this process and hold the writers' lock on it.
@@ -297,23 +223,24 @@ class Journal:
 
     def _open(self) -> AppendFile:
         assert self.path is not None
+        if not self._may_return():
+            self._disk = Disk.nowhere()
+            raise OSError(errno.ESTALE, "the run began in memory, and stays there", os.fspath(self.path))
         write = os.write if self._power else held_write()
-        while True:
+        for _ in range(10):
             try:
-                file = AppendFile(self.path, create=self._create, power=self._power, write=write)
+                file = AppendFile(self.path, create=not self._begun, power=self._power, write=write)
             except FileNotFoundError:
                 if not self._restore():
                     raise
                 continue
             # The exclusive lock is held only for the moment it takes to close a dead run, or to put a delivered one
-            # away. A holder that was stopped in that moment must not stop us: after a while we write without the mark
-            # of a living writer.
-            deadline = time.monotonic() + _PATIENCE
-            while not _locks.try_lock(file.fd, shared=True) and time.monotonic() < deadline:
-                time.sleep(0.0002)
+            # away. A fact that is written without the mark of a living writer could be put away with the rest.
+            if not _locks.await_lock(file.fd, shared=True, patience=_PATIENCE):
+                break
             if file.is_in_place():
-                self._create = False
                 return file
+        raise OSError(errno.EAGAIN, "the journal's lock is held by somebody who does not go on", os.fspath(self.path))
 
     def close(self) -> None:
         """Stop being a writer; a later fact makes this process one again.
@@ -324,6 +251,22 @@ class Journal:
         self._file = None
         self._opening = threading.RLock()
 
+    def forked(self) -> None:
+        """Begin again in a forked child: what the parent holds in memory is the parent's to deliver."""
+        self.close()
+        self.memory.clear()
+        self._held = self.memory.lines
+
+    @property
+    def file(self) -> AppendFile | None:
+        """The open file; `None` while this process is no writer."""
+        return self._file
+
+    @property
+    def has_begun(self) -> bool:
+        """Say whether the run's first fact is on the disk."""
+        return self._begun
+
     @property
     def is_open(self) -> bool:
         """Say whether this process counts as a living writer."""
@@ -331,12 +274,15 @@ class Journal:
 
     @property
     def is_on_disk(self) -> bool:
-        """Say whether the disk takes the facts."""
-        return self._on_disk
+        """Say whether the next fact goes to the disk."""
+        return self._disk.good and not self._held
 
-    def size(self) -> int:
-        """Return the position after the last fact that any process wrote, or that memory holds."""
-        if self.memory.end() > MEMORY:
-            return self.memory.end()
+    def ends(self) -> tuple[int, int]:
+        """Return the positions after the last fact in the file, of whoever, and after the last one in memory."""
         file = self._file
-        return file.size() if file is not None else 0
+        try:
+            if file is not None:
+                return whole_end(file.fd), self.memory.end()
+            return self.path.stat().st_size if self.path is not None else 0, self.memory.end()
+        except OSError:
+            return 0, self.memory.end()

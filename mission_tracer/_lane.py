@@ -1,80 +1,29 @@
-"""Deliver one run: read its journal in order, run the flow of each fact, and note what the server acknowledged.
+"""Deliver one run: read its journal in order, have each fact carried, and note what the server acknowledged.
 
-The scheduler (`_sender`) calls `take` and `settle` under its lock and `run` outside of it. Barriers run alone; events
-between two barriers may run together, but only when one after the other would take too long.
+The scheduler (`_sender`) calls `take`, `give_back` and the questions under its lock, and `run` outside of it. Barriers
+run alone; events between two barriers may run together, but only when one after the other would take too long.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
-
-import msgspec
+from collections.abc import Callable
 
 from mission_tracer import _records, facts
-from mission_tracer._actions import (
-    Answer,
-    Call,
-    Forget,
-    Lost,
-    NotYet,
-    Park,
-    Recall,
-    Refusal,
-    Remember,
-    Settle,
-    Situation,
-    Unsent,
-)
-from mission_tracer._delivery import deliver, is_free
+from mission_tracer._actions import Refusal
+from mission_tracer._delivery import is_free
 from mission_tracer._delivery_log import DeliveryLog
 from mission_tracer._directory import Directory
-from mission_tracer._endpoints import OPERATIONS
-from mission_tracer._journal import Line, Reader
-from mission_tracer._locks import LockFile
-
-Exchange: TypeAlias = Callable[[Call], "Answer | Unsent | Lost"]
+from mission_tracer._journal import Line, MemoryFacts, Reader
+from mission_tracer._lane_courier import Courier, Exchange, Item, Pause
 
 _WINDOW = 256
 _WIDTH = 8
 _PATIENCE = 5.0  # seconds of work in a row from which on events go side by side
+_RESTING = 4  # so many events may stand aside before the whole run pauses
+_LINE = 400  # bytes; a guess at a fact's length
 _EVENT = b'{"fact":"event"'
-
-
-@dataclass(slots=True, eq=False)
-class Item:
-    """One fact on its way."""
-
-    position: int
-    end: int
-    fact: facts.Fact | None
-    free: bool = False
-    running: bool = False
-    done: bool = False
-    failures: int = 0
-    answers: dict[Any, Answer] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """A fact could not be delivered now.
-
-    `delay` is how long to wait in seconds, `None` for a growing one; `everywhere` that the server itself is out of reach.
-    """
-
-    why: str
-    delay: float | None = None
-    asked: float | None = None
-    everywhere: bool = False
-    locked_out: bool = False
-    quiet: bool = False
-
-
-class _Stop(Exception):  # noqa: N818 - control flow inside this file
-    def __init__(self, pause: Pause) -> None:
-        self.pause = pause
+_HEAD = 64  # bytes of a line in which a fact's id stands
 
 
 class Lane:
@@ -83,10 +32,12 @@ class Lane:
     Args:
         key: The run's key.
         reader: Reads its journal.
+        memory: What this process holds of it in memory; `None`: it takes no part in the run.
         log: Its delivery log, opened.
         directory: Where mission names are remembered; `None`: nowhere.
         base_url: The address of the API, for those names.
-        settle: How long an unanswered creation is left alone before the server is asked, in seconds.
+        settle: How long an effect whose answer was lost is awaited, in seconds.
+        timeout: The longest time a request is under way, in seconds.
         writer: Whose facts `delivered` and `rejected` count.
         clock: Seconds since the epoch.
         monotonic: Seconds that never go back.
@@ -96,69 +47,116 @@ class Lane:
         self,
         key: str,
         reader: Reader,
+        memory: MemoryFacts | None,
         log: DeliveryLog,
         *,
         directory: Directory | None,
         base_url: str,
         settle: float,
+        timeout: float,
         writer: str,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
         self.key = key
-        self.log = log
         self.state = log.state
+        self.courier = Courier(
+            log,
+            directory=directory,
+            base_url=base_url,
+            settle=settle,
+            timeout=timeout,
+            clock=clock,
+            monotonic=monotonic,
+        )
         self.next_at = 0.0
         self.running = 0
-        self.failures = 0
-        self.latency = 0.0
         self.delivered = 0
         self.rejected = 0
+        self.locked_out = False
+        self._log = log
         self._writer = f"{writer}."
+        self._mark = f'"id":"{writer}.'.encode()
         self._reader = reader
-        self._directory = directory
-        self._base_url = base_url
-        self._settle = settle
-        self._clock = clock
-        self._monotonic = monotonic
+        self._memory = memory
         self._window: deque[Item] = deque()
         self._read_to = self.state.cursor
-        self._behind = 0
-        self._settled: dict[str, float] = {}
-        self._mission_lock: LockFile | None = None
-        self._closed = False
+        if memory is not None:
+            self.state.memory.cursor = memory.first
+        self._taken_to = self.state.memory.cursor
+        # Of what an earlier sender had under way, these are the first that are not acknowledged; when it sent them is
+        # only known to be not long before its last record.
+        self._suspects = 0 if log.predecessor_at is None else _WIDTH
+        self._suspected_at = 0.0 if log.predecessor_at is None else log.predecessor_at - timeout
+        self._closing = False
 
     # ---- the window: under the scheduler's lock ----
 
     def take(self, now: float) -> Item | None:
-        """Choose the next fact to deliver; `None` when there is none, or none may start now."""
-        if self.state.parked or now < self.next_at:
+        """Choose the next fact to deliver; `None` when there is none, or none may start now.
+
+        Raises:
+            OSError: The journal cannot be read.
+        """
+        if self._closing or self.state.parked or now < self.next_at:
             return None
         self._fill()
-        width = _WIDTH if self.latency * (len(self._window) + self._behind) > _PATIENCE else 1
-        if self.running >= width:
+        if self.running >= self._width():
             return None
+        resting = []
         for item in self._window:
             if item.done:
                 continue
             if item.running:
                 if not item.free:
                     return None
-            elif item.free or self.running == 0:
+            elif item.free and now < item.next_at:
+                resting.append(item.next_at)
+            elif item.free or not (self.running or resting):
                 item.running = True
                 self.running += 1
                 return item
             else:
-                return None
+                break
+        if resting and not self.running:
+            self.next_at = min(resting)
         return None
 
+    def _width(self) -> int:
+        """Say how many facts may be under way at once: more than one only if there is much to do."""
+        behind = (self._reader.size() - self._read_to) // _LINE if len(self._window) >= _WINDOW // 2 else 0
+        return _WIDTH if self.courier.latency * (len(self._window) + behind) > _PATIENCE else 1
+
     def give_back(self, item: Item) -> None:
-        """End an attempt; a fact that is done leaves the window."""
+        """End an attempt; facts that are done leave the window."""
         item.running = False
         self.running -= 1
         while self._window and self._window[0].done:
             self._window.popleft()
-        self._reader.forget(self.state.cursor)
+        if self._memory is not None:
+            self._memory.forget(self.state.memory.cursor)
+        if self._closing and not self.running:
+            self._close()
+
+    def rest(self, item: Item, until: float) -> None:
+        """Let a fact, or the whole run, wait until a moment of the monotonic clock."""
+        item.next_at = until
+        if not item.free or sum(other.next_at > 0 and not other.done for other in self._window) > _RESTING:
+            self.next_at = until
+
+    def hurry(self) -> None:
+        """Try again now what waits by our own choice."""
+        self.next_at = 0.0
+        for item in self._window:
+            item.next_at = 0.0
+
+    def catch_up(self) -> None:
+        """Take in what the owner of refused facts decided meanwhile.
+
+        Raises:
+            OSError: The delivery log cannot be read.
+        """
+        self.courier.catch_up()
 
     def is_drained(self) -> bool:
         """Say whether everything recorded so far is delivered, refused or skipped.
@@ -166,7 +164,9 @@ class Lane:
         Raises:
             OSError: The journal cannot be read.
         """
-        return not self._window and not self.state.retries and self.state.cursor >= self._reader.end()
+        if self._window or self.state.retries or self._reader.read(self._read_to):
+            return False
+        return self._memory is None or not self._memory.read(self._taken_to, most=1)
 
     def is_over(self) -> bool:
         """Say whether the run is at its end and nothing is left to deliver.
@@ -174,34 +174,99 @@ class Lane:
         Raises:
             OSError: The journal cannot be read.
         """
-        return (self.state.closed or self.state.joined) and not self.running and self.is_drained()
+        return (self.state.closed or self.state.joined) and self.is_drained()
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Say whether the run has a journal on the disk."""
+        return self._reader.has_file
+
+    def has_delivered(self, ends: tuple[int, int]) -> bool:
+        """Say whether everything before these ends, of the file and of the memory, is delivered or refused."""
+        file, memory = ends
+        return self.state.cursor >= file and self.state.memory.cursor >= memory and not self.state.retries
+
+    def count_pending(self) -> int:
+        """Count the facts of this lane's writer that are not settled.
+
+        Raises:
+            OSError: The journal cannot be read.
+        """
+        position, pending = self.state.cursor, 0
+        while lines := self._reader.read(position):
+            pending += sum(self._is_ours(line) and not self.state.is_done(line.position) for line in lines)
+            position = lines[-1].end
+        retried = [line for at in self.state.retries if at < self.state.cursor for line in self._reader.read(at)[:1]]
+        held = self._memory.read(self.state.memory.cursor) if self._memory is not None else []
+        return pending + sum(map(self._is_ours, retried)) + sum(not self.state.is_done(line.position) for line in held)
+
+    def _is_ours(self, line: Line) -> bool:
+        return line.content.find(self._mark, 0, _HEAD) >= 0
 
     def _fill(self) -> None:
         if len(self._window) >= _WINDOW // 2:
             return
         self._fill_retries()
-        while len(self._window) < _WINDOW:
-            lines = self._reader.read(self._read_to)
-            if not lines:
-                break
-            if self._read_to < lines[0].position:
-                # From the file to memory: what was in the file is done when the window before it is.
-                self.state.finish(self._read_to, lines[0].position)
-            for line in lines[:_WINDOW]:
-                self._read_to = line.end
-                if self.state.is_done(line.position):
-                    continue
-                if not line.content:
-                    self.log.note(_records.Acknowledged(line.position, line.end))
-                    continue
-                self._window.append(_item(line.position, line.end, line.content))
-        self._behind = (self._reader.end() - self._read_to) // 400
+        while len(self._window) < _WINDOW and (self._fill_from_file() or self._fill_from_memory()):
+            pass
+
+    def _fill_from_file(self) -> bool:
+        lines = self._reader.read(self._read_to)[:_WINDOW]
+        track = self.state.file
+        newest = max(track.done, default=0)
+        for line in lines:
+            self._read_to = line.end
+            if not line.content:
+                self.courier.note(_records.Acknowledged(line.position, line.end))
+            elif not track.is_done(line.position):
+                self._window.append(self._item(line, late=newest > line.position))
+        return bool(lines)
+
+    def _fill_from_memory(self) -> bool:
+        # After the file: what a process holds in memory happened after what it had written before.
+        lines = self._memory.take(self._taken_to, most=_WINDOW) if self._memory is not None else []
+        if lines and lines[0].position > self._taken_to:
+            # Those before went to the disk after all.
+            self.state.memory.finish(self._taken_to, lines[0].position)
+        for line in lines:
+            self._taken_to = line.end
+            self._window.append(self._item(line, late=False))
+        return bool(lines)
 
     def _fill_retries(self) -> None:
         waiting = {item.position for item in self._window}
-        for position in self.state.retries - waiting:
-            line = self._reader.read(position)[0]
-            self._window.appendleft(_item(line.position, line.end, line.content))
+        for position in sorted(self.state.retries - waiting, reverse=True):
+            for line in self._reader.read(position)[:1]:
+                self._window.appendleft(self._item(line, late=True))
+
+    def _item(self, line: Line, *, late: bool) -> Item:
+        fact = facts.read(line.content)
+        item = Item(line.position, line.end, fact, free=fact is not None and is_free(fact), late=late)
+        if self._suspects:
+            self._suspects -= 1
+            item.sent_at = self._suspected_at
+        return item
+
+    def relearn(self) -> None:
+        """Take in again what an earlier sender delivered, so that the run can be ended, and counted, right.
+
+        Raises:
+            OSError: The journal cannot be read.
+        """
+        track, position = self.state.file, 0
+        last = max(track.done, default=track.cursor - 1)
+        while position <= last and (lines := self._reader.read(position)):
+            position = lines[-1].end
+            for line in lines:
+                if not track.is_done(line.position):
+                    continue
+                if self._is_ours(line):
+                    refused = line.position in self.state.rejected or line.position in self.state.given_up
+                    self.rejected += refused
+                    self.delivered += not refused and line.position not in self.state.retries
+                fact = None if line.content.startswith(_EVENT) else facts.read(line.content)
+                if fact is not None:
+                    self.state.learn(fact)
 
     # ---- one attempt: outside of the scheduler's lock ----
 
@@ -210,168 +275,58 @@ class Lane:
         if item.fact is None:
             self._finish(item, [Refusal("", 0, "the line is damaged")])
             return None
-        started = self._monotonic()
-        try:
-            refusals = self._drive(item, item.fact, exchange)
-        except _Stop as stop:
-            item.failures += not stop.pause.quiet
-            return stop.pause
-        except Park as reason:
-            self.log.note(_records.Parked(str(reason)))
-            return Pause(str(reason), delay=0.0)
-        except NotYet as reason:
-            return Pause(str(reason), quiet=True)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            # The answer had not the form that was promised: ask again later, in the hope of a better one.
-            item.failures += 1
-            return Pause(f"an answer could not be understood ({type(error).__name__}: {error})")
-        finally:
-            self._release_mission()
-        self._finish(item, refusals)
-        if item.free:  # one request, and not the first of the process, which opens the connection
-            took = self._monotonic() - started
-            self.latency = took if not self.latency else 0.8 * self.latency + 0.2 * took
+        outcome = self.courier.carry(item, item.fact, exchange, lambda: self._upcoming(item))
+        if isinstance(outcome, Pause):
+            item.attempts += not outcome.everywhere
+            return outcome
+        self._finish(item, outcome)
         return None
 
-    def _drive(self, item: Item, fact: facts.Fact, exchange: Exchange) -> list[Refusal]:
-        situation = Situation(
-            state=self.state,
-            upcoming=() if item.free else self._upcoming(item),  # no event needs to know what follows
-            now=self._clock(),
-            position=item.position,
-            failures=item.failures,
-        )
-        flow = deliver(fact, situation)
-        refusals: list[Refusal] = []
-        reply: Any = None
-        while True:
-            try:
-                action = flow.send(reply)
-            except StopIteration:
-                return refusals
-            if isinstance(action, Refusal):
-                refusals.append(action)
-                reply = None
-            else:
-                reply = self._act(item, action, exchange)
-
-    def _act(self, item: Item, action: Any, exchange: Exchange) -> Any:
-        if isinstance(action, Call):
-            return self._call(item, action, exchange)
-        if isinstance(action, Settle):
-            return self._wait_for(action.intent)
-        if isinstance(action, Recall):
-            return self._recall(action.name)
-        if isinstance(action, Remember):
-            return self._remember(action)
-        if isinstance(action, Forget):
-            return self._forget(action.name)
-        return self.log.note(action)
-
     def _upcoming(self, item: Item) -> list[facts.Fact]:
+        # Only a barrier asks, and nothing else of the run is under way beside it.
         return [other.fact for other in list(self._window) if other.position > item.position and other.fact is not None]
-
-    def _call(self, item: Item, call: Call, exchange: Exchange) -> Answer:
-        # A flow that starts again is not to repeat what was acknowledged: it gets the answer of the first time.
-        read = OPERATIONS[call.operation].method == "GET"
-        ticket = None if read else (call.operation, str(call.path), str(call.body))
-        if ticket in item.answers:
-            return item.answers[ticket]
-        if call.intent and not (call.keyed and call.intent in self.state.intents):
-            self.log.note(_records.Intended(call.intent, self._clock()))
-        if self._closed:
-            raise _Stop(Pause("the run was given up", quiet=True))
-        outcome = exchange(call)
-        if isinstance(outcome, Answer):
-            if call.intent and not call.keyed and not outcome.ok:
-                self.log.note(_records.Unsent(call.intent))
-            if ticket and outcome.ok:
-                item.answers[ticket] = outcome
-            return outcome
-        if isinstance(outcome, Unsent):
-            if call.intent and not call.keyed:
-                self.log.note(_records.Unsent(call.intent))
-            raise _Stop(Pause(outcome.why, asked=outcome.after, everywhere=True, locked_out=outcome.locked_out))
-        if outcome.answered and call.intent and not call.keyed:
-            self._settled[call.intent] = 0.0
-        elsewhere = outcome.status in {0, 502, 503, 504}
-        raise _Stop(Pause(outcome.why, asked=outcome.after, everywhere=elsewhere))
-
-    def _wait_for(self, intent: str) -> None:
-        """Let a request whose answer was lost take its effect, if it will, before anyone looks."""
-        now = self._monotonic()
-        age = self._clock() - self.state.intents.get(intent, 0.0)
-        until = self._settled.setdefault(intent, now + min(self._settle, max(0.0, self._settle - age)))
-        if until > now:
-            raise _Stop(Pause("an answer was lost: its effect is awaited", delay=until - now, quiet=True))
-        self._settled.pop(intent, None)
-
-    def _recall(self, name: str) -> str | None:
-        if self._directory is None:
-            return None
-        try:
-            self._mission_lock = self._directory.mission_lock(self._base_url, name)
-            if not self._mission_lock.try_acquire():
-                self._mission_lock = None
-                raise _Stop(Pause("another run looks the mission up", delay=0.05, quiet=True))
-        except OSError:
-            self._mission_lock = None  # no lock to be had here: the server's list decides
-        return self._directory.recall(self._base_url, name)
-
-    def _remember(self, action: Remember) -> None:
-        if self._directory is not None:
-            try:
-                self._directory.remember(self._base_url, action.name, action.mission_id)
-            except OSError:
-                pass  # it will be looked up again
-        self._release_mission()
-
-    def _forget(self, name: str) -> None:
-        if self._directory is not None:
-            self._directory.forget(self._base_url, name)
-
-    def _release_mission(self) -> None:
-        lock, self._mission_lock = self._mission_lock, None
-        if lock is not None:
-            lock.release()
 
     def _finish(self, item: Item, refusals: list[Refusal]) -> None:
         fact_id = item.fact.id if item.fact is not None else ""
-        ours = fact_id.startswith(self._writer)
-        self.delivered += ours and not refusals
-        self.rejected += ours and bool(refusals)
+        if item.fact is not None and not item.free and not item.late:
+            self.state.learn(item.fact)
         if refusals:
             first = refusals[0]
             reason = "; ".join(refusal.reason for refusal in refusals)
-            self.log.note(_records.Rejected(item.position, item.end, fact_id, reason, first.operation, first.status))
+            self.courier.note(
+                _records.Rejected(item.position, item.end, fact_id, reason, first.operation, first.status)
+            )
         else:
-            self.log.note(_records.Acknowledged(item.position, item.end))
-        if item.fact is not None and not item.free:
-            self.state.learn(item.fact)
+            self.courier.note(_records.Acknowledged(item.position, item.end))
+        if fact_id.startswith(self._writer):
+            self.delivered += not refusals
+            self.rejected += bool(refusals)
         item.done = True
 
+    # ---- the end ----
+
+    def put_away(self) -> None:
+        """Note that everything is delivered and nobody writes any more."""
+        self.courier.note(_records.Finished())
+
+    def unpark(self) -> None:
+        """Note that the run is tried again."""
+        self.courier.note(_records.Unparked())
+
     def close(self) -> None:
-        """Give the run up; another process may go on."""
-        self._closed = True
+        """Give the run up, as soon as nothing of it is under way; another process may go on then."""
+        self._closing = True
+        if not self.running:
+            self._close()
+
+    def abandon(self) -> None:
+        """Give the run up in a forked child: its parent goes on with it."""
+        self._closing = True
         self._reader.close()
-        self.log.close()
+        self._log.close()
 
-
-def _item(position: int, end: int, content: bytes) -> Item:
-    try:
-        fact = facts.decode(content)
-    except (msgspec.MsgspecError, RecursionError):
-        return Item(position, end, None)
-    return Item(position, end, fact, free=is_free(fact))
-
-
-def relearn(lane: Lane, lines: Iterator[Line]) -> None:
-    """Take in again the facts that an earlier sender delivered, so that the run can be ended right."""
-    for line in lines:
-        if line.position >= lane.state.cursor:
-            break
-        if not line.content.startswith(_EVENT):
-            try:
-                lane.state.learn(facts.decode(line.content))
-            except msgspec.MsgspecError:
-                continue
+    def _close(self) -> None:
+        if self._memory is not None:
+            self._memory.give_back()
+        self._reader.close()
+        self._log.close(clean=self.courier.is_clear())

@@ -7,6 +7,7 @@ from typing import Any
 
 from mission_tracer import facts
 from mission_tracer._records import (
+    MEMORY,
     Acknowledged,
     Dropped,
     Finished,
@@ -16,6 +17,7 @@ from mission_tracer._records import (
     Parked,
     Record,
     Rejected,
+    Released,
     Retried,
     RunBound,
     StepRefused,
@@ -39,8 +41,30 @@ class StepState:
 
 
 @dataclass(slots=True)
+class Track:
+    """Which facts of one place, the file or the memory, need nothing more: all before the cursor, and some after it."""
+
+    cursor: int = 0
+    done: dict[int, int] = field(default_factory=dict)
+
+    def is_done(self, position: int) -> bool:
+        """Say whether the fact at a position needs nothing more."""
+        return position < self.cursor or position in self.done
+
+    def finish(self, position: int, end: int) -> None:
+        """Mark a fact as needing nothing more, and move the cursor over all that are done in a row."""
+        if position >= self.cursor:
+            self.done[position] = end
+        while self.cursor in self.done:
+            self.cursor = self.done.pop(self.cursor)
+
+
+@dataclass(slots=True)
 class LaneState:
-    """What the server should know of one run, and which facts it has."""
+    """What the server should know of one run, and which facts it has.
+
+    `shaky` says that an answer to a change of a status was lost: the change may come late and undo a later one.
+    """
 
     key: str = ""
     mission: facts.MissionSpec | None = None
@@ -52,14 +76,20 @@ class LaneState:
     steps: dict[str, StepState] = field(default_factory=dict)
     sequence: int = 0
     intents: dict[str, float] = field(default_factory=dict)
-    cursor: int = 0
-    done: dict[int, int] = field(default_factory=dict)
-    rejected: dict[int, Rejected] = field(default_factory=dict)
+    file: Track = field(default_factory=Track)
+    memory: Track = field(default_factory=lambda: Track(MEMORY))
+    rejected: set[int] = field(default_factory=set)
     given_up: set[int] = field(default_factory=set)
     parked: str | None = None
     finished: bool = False
     retries: set[int] = field(default_factory=set)
     mission_losses: int = 0
+    shaky: bool = False
+
+    @property
+    def cursor(self) -> int:
+        """Return the position in the file before which no fact needs anything more."""
+        return self.file.cursor
 
     @property
     def plan_exists(self) -> bool:
@@ -72,7 +102,11 @@ class LaneState:
 
     def is_done(self, position: int) -> bool:
         """Say whether the fact at a position needs nothing more."""
-        return position < self.cursor or position in self.done
+        return self.track(position).is_done(position)
+
+    def track(self, position: int) -> Track:
+        """Return the track that a position is on."""
+        return self.file if position < MEMORY else self.memory
 
     def apply(self, record: Record) -> None:
         """Take in one record of the delivery log."""
@@ -83,12 +117,9 @@ class LaneState:
         _LEARN.get(type(fact), _nothing)(self, fact)
 
     def finish(self, position: int, end: int) -> None:
-        """Mark a fact as needing nothing more, and move the cursor over all that are done in a row."""
+        """Mark a fact as needing nothing more."""
         self.intents.pop(f"event:{position}", None)
-        if position >= self.cursor:
-            self.done[position] = end
-        while self.cursor in self.done:
-            self.cursor = self.done.pop(self.cursor)
+        self.track(position).finish(position, end)
 
 
 def _nothing(_state: LaneState, _what: Any) -> None:
@@ -143,17 +174,19 @@ def _acknowledged(state: LaneState, record: Acknowledged) -> None:
 
 def _rejected(state: LaneState, record: Rejected) -> None:
     state.retries.discard(record.position)
-    state.rejected[record.position] = record
+    state.rejected.add(record.position)
     state.finish(record.position, record.end)
 
 
 def _retried(state: LaneState, record: Retried) -> None:
-    if state.rejected.pop(record.position, None) is not None:
+    if record.position in state.rejected:
+        state.rejected.discard(record.position)
         state.retries.add(record.position)
 
 
 def _dropped(state: LaneState, record: Dropped) -> None:
-    if state.rejected.pop(record.position, None) is not None:
+    if record.position in state.rejected:
+        state.rejected.discard(record.position)
         state.given_up.add(record.position)
 
 
@@ -185,6 +218,7 @@ _APPLY: dict[type, Any] = {
     Dropped: _dropped,
     Parked: _parked,
     Unparked: _unparked,
+    Released: _nothing,
     Finished: _finished,
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 
 _BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
 
@@ -47,6 +48,20 @@ else:
     def unlock(fd: int) -> None:
         """Free a lock this process holds."""
         fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def await_lock(fd: int, *, shared: bool = False, patience: float) -> bool:
+    """Take the lock of an open file, waiting for it up to `patience` seconds; say whether it was to be had.
+
+    Raises:
+        OSError: The file system has no locks.
+    """
+    deadline = time.monotonic() + patience
+    while not try_lock(fd, shared=shared):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.0002)
+    return True
 
 
 class LockFile:

@@ -36,7 +36,11 @@ class Notices:
         self._monotonic = monotonic
         self._write = write or _to_stderr
         self._said: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self.forked()
+
+    def forked(self) -> None:
+        """Begin again in a forked child, where another thread may have held the lock."""
+        self._lock = threading.RLock()
 
     def say(self, level: str, message: str, /, *, cause: str | None = None, once: bool = False, **values: Any) -> None:
         """Write one line; with a cause at most once a minute for that cause, or once at all.

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import platform
-import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UnsetType
 
 from mission_tracer import facts
 from mission_tracer._directory import Directory
-from mission_tracer._journal import Journal, JournalFullError, MemoryFacts
+from mission_tracer._journal import Disk, Journal, JournalFullError, MemoryFacts, Room
 from mission_tracer._notices import Notices
+from mission_tracer._recorder_ends import PENDING_ADVICE, at_exit, never_at_exit, offline_advice
 from mission_tracer._recorder_export import load_export
 from mission_tracer._stream import Stream
 from mission_tracer._version import VERSION
@@ -39,8 +38,8 @@ class Recorder:
         settings: What to do and where.
         adopt: True: what dead processes left is delivered too.
         anywhere: True: also what was recorded for another address and never reached it, and what was parked.
-        stream: Makes a run's stream from its key and journal; `None`: the real one (tests give fixed ids and a clock).
         key: Makes a run's key.
+        stream: Makes a run's stream from its key and journal; `None`: the real one (tests give fixed ids and a clock).
         notices: Says our own lines; `None`: on standard error.
     """
 
@@ -50,8 +49,8 @@ class Recorder:
         *,
         adopt: bool = True,
         anywhere: bool = False,
-        stream: Callable[[str, Journal], Stream] | None = None,
         key: Callable[[], str] = facts.new_key,
+        stream: Callable[[str, Journal], Stream] | None = None,
         notices: Notices | None = None,
     ) -> None:
         self.settings = settings
@@ -64,18 +63,22 @@ class Recorder:
         self._anywhere = anywhere
         self.runs: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
-        self._lock = threading.Lock()
-        self._dropped: dict[str, int] = {}
         self.watches_signals = False
-        self._prepared = False
-        self._exit_pid = 0
-        self._offline_runs: list[str] = []
+        self._predecessors: list[Recorder] = []
+        self._room = Room(settings.max_memory_facts)
+        self._disk = Disk(self._disk_trouble)
+        self._capture: Capture | None = None
         self._export = load_export(self)
         self._begin()
 
     def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
         self._delivery: Delivery | None = None
-        self._beginning = threading.RLock()
+        self._dropped: dict[str, int] = {}
+        self._is_drained_at_exit = False
+        self._offline_runs = 0
+        self._last_run = ""
         self.sends = self.settings.sender == "thread" and self.settings.api_key is not None
 
     @property
@@ -86,9 +89,9 @@ class Recorder:
     def _begin_delivery(self) -> Delivery:
         from mission_tracer._recorder_delivery import Delivery
 
-        with self._beginning:
+        with self._lock:
             if self._delivery is None:
-                made = Delivery(self, adopt=self._adopt, anywhere=self._anywhere)
+                made = Delivery(self.settings, self.directory, self.notices, adopt=self._adopt, anywhere=self._anywhere)
                 # A signal's handler may have been here in the meantime.
                 self._delivery = self._delivery or made  # type: ignore[redundant-expr]
             return self._delivery
@@ -103,19 +106,24 @@ class Recorder:
         """The threads that deliver."""
         return self.delivery.sender
 
-    @cached_property
+    @property
     def capture(self) -> Capture:
         """Turns values into what may be recorded."""
+        return self._capture or self._begin_capture()
+
+    def _begin_capture(self) -> Capture:
         from mission_tracer._capture import Capture
         from mission_tracer._redact import Redaction
 
         settings = self.settings
         secrets = (settings.api_key,) if settings.api_key else ()
-        return Capture(
+        # Made twice if two threads come at once: no lock that a fork could find taken.
+        self._capture = Capture(
             mode=settings.capture,
             max_bytes=settings.max_payload_bytes,
             redaction=Redaction.build(settings.redact, secrets=secrets),
         )
+        return self._capture
 
     # ---- recording ----
 
@@ -127,24 +135,28 @@ class Recorder:
             create: True: the run begins here; False: its journal is on this machine already.
         """
         directory = self.directory
-        if directory is not None and not self._prepared:
-            try:
+
+        def restore() -> bool:
+            if directory is None:
+                return False
+            if create and not stream.journal.has_begun:
                 directory.prepare()
-                self._prepared = True
-            except OSError as error:
-                self._disk_trouble(error)
+                return True
+            return directory.bring_back(key)
+
         journal = Journal(
             directory.journal(key) if directory is not None else None,
-            MemoryFacts(self.settings.max_memory_facts),
+            MemoryFacts(self._room),
             create=create,
             power=self.settings.durability == "power",
-            restore=lambda: directory is not None and directory.bring_back(key),
-            on_trouble=self._disk_trouble,
+            restore=restore,
+            disk=self._disk,
         )
         stream = self._make_stream(key, journal)
         self._streams.add(stream)
         if self.settings.api_key is None and create:
-            self._offline_runs.append(key)
+            self._offline_runs += 1
+            self._last_run = key
         return stream
 
     def record(self, stream: Stream, kind: Callable[..., facts.WrittenFact], **fields: Any) -> str:
@@ -204,17 +216,20 @@ class Recorder:
 
     def _stir(self, stream: Stream) -> None:
         """Let the sender know of a stream that was at rest: it may be new, and the sender may sleep."""
+        if self._pid != os.getpid():
+            self.forked()  # by a fork that ran no hook
         stream.dirty = True
         if not stream.attached:
             self._attach(stream)
+        self.roster.fresh.append(stream)
         if self.sends and self.sender.asleep:
             self.sender.wake()
 
     def _attach(self, stream: Stream) -> None:
         self.roster.attach(stream)
-        if self._exit_pid != os.getpid():
-            self._exit_pid = os.getpid()
-            _at_exit(self)
+        if not self._is_drained_at_exit:
+            self._is_drained_at_exit = True
+            at_exit(self.exit)
 
     def _drop(self, reason: str) -> None:
         with self._lock:
@@ -262,42 +277,37 @@ class Recorder:
             leave_to_others: True: do not wait for runs that another living process delivers.
         """
         most = self.settings.flush_timeout if timeout is None else timeout
-        return self.delivery.wait(most, stall=stall, keys=keys, leave_to_others=leave_to_others)
+        deadline = time.monotonic() + most
+        delivered = self.delivery.wait(most, stall=stall, keys=keys, leave_to_others=leave_to_others)
+        for predecessor in self._predecessors:
+            left = max(0.0, deadline - time.monotonic())
+            delivered = predecessor.flush(left, stall=stall, keys=keys, leave_to_others=leave_to_others) and delivered
+        return delivered
 
     def stats(self) -> Stats:
         """Balance the books of what this process recorded."""
         with self._lock:
             dropped = dict(self._dropped)
-        return self.roster.stats(dropped)
+        stats = self.roster.stats(dropped)
+        for predecessor in self._predecessors:
+            stats = stats.plus(predecessor.stats())
+        return stats
 
     def shutdown(self, timeout: float | None = None) -> bool:
-        """Flush, then end the sender's threads; recording starts them again. Say whether all is delivered."""
+        """Flush, then end the sender's threads; recording again starts them again. Say whether all is delivered."""
         delivered = self.flush(timeout)
-        self._end(1.0)
+        for recorder in [self, *self._predecessors]:
+            recorder.delivery.rest(1.0)
         return delivered
-
-    def _end(self, timeout: float) -> None:
-        old = self.roster
-        streams = old.streams()
-        self.sender.stop(timeout)
-        old.close()
-        self._begin()
-        self.roster.recorded, self.roster.delivered, self.roster.rejected = old.recorded, old.delivered, old.rejected
-        for stream in streams:
-            if stream.attached:
-                self.roster.attach(stream)
 
     # ---- the ends of processes ----
 
     def exit(self) -> None:
         """Deliver what can be delivered before the process ends, and say what is left."""
-        settings = self.settings
+        if self._pid != os.getpid():
+            self.forked()
         try:
-            delivered = self.flush(settings.flush_timeout, stall=settings.flush_stall, leave_to_others=True)
-            if delivered:
-                self.sender.stop(0.5)
-                self.roster.tidy()
-            else:
+            if not (self.sends and self.delivery.finish()):
                 self._say_what_is_left()
         except KeyboardInterrupt:
             self._say_what_is_left()
@@ -305,48 +315,55 @@ class Recorder:
             self.notices.say("error", "the last flush failed", why=repr(error))
 
     def _say_what_is_left(self) -> None:
-        stats = self.stats()
         held = sum(len(stream.journal.memory) for stream in self.roster.streams())
         if held and self.directory is not None:
             self.notices.say("error", "facts held in memory are lost with this process", facts=held)
-        if self.settings.api_key is None:
-            if self._offline_runs:
-                run = self._offline_runs[-1]
-                self.notices.say(
-                    "warning",
-                    f"offline, since TELNYX_API_KEY is not set: {len(self._offline_runs)} run(s) recorded, nothing "
-                    f"sent; see the last with `mission-tracer show {run}`, "
-                    "send all with `TELNYX_API_KEY=... mission-tracer sync`",
-                )
-        elif stats.pending and self.settings.sender == "thread":
-            self.notices.say(
-                "warning",
-                "not everything is delivered yet; it is kept, and sent by the next start or by `mission-tracer sync`",
-                facts=stats.pending,
-                dir=str(self.settings.dir),
-            )
+        if self.settings.api_key is None and self._offline_runs:
+            self.notices.say("warning", offline_advice(self._offline_runs, self._last_run))
+        elif self.sends and (pending := self.roster.estimate_pending()):
+            self.notices.say("warning", PENDING_ADVICE, facts=pending, dir=str(self.settings.dir))
 
     def retire(self, successor: Recorder) -> None:
-        """Leave the runs that are under way to the next recorder."""
-        atexit.unregister(self.exit)
+        """Leave the runs that are under way to the next recorder, or finish them where they began."""
         before = self._delivery
-        self._delivery, self.sends = successor.delivery if before else None, successor.sends
         if before is None:
             return
+        if not self._is_beside(successor) and before.roster.keys():
+            # What goes to another address, or lies in another directory, is not the next one's to deliver.
+            successor._predecessors += [*self._predecessors, self]
+            return
+        successor._predecessors += self._predecessors
+        never_at_exit(self.exit)
         before.sender.stop(1.0)
-        streams = before.roster.streams()
-        before.roster.close()
-        for stream in streams:
-            if successor.directory is not None and successor.directory.root == self.settings.dir:
-                successor.roster.attach(stream)
-                _at_exit(successor)
+        runs = before.roster.keys()
+        successor.roster.take_over(before.roster)
+        self._delivery, self.sends = successor.delivery, successor.sends
+        successor.inherit(self._dropped)
+        self._dropped, self._lock = successor._dropped, successor._lock
+        if runs:
+            successor.start()
+            at_exit(successor.exit)
+
+    def _is_beside(self, other: Recorder) -> bool:
+        """Say whether another recorder delivers from the same place to the same address."""
+        mine, theirs = self.settings, other.settings
+        place = self.directory.root if self.directory is not None else None
+        same_place = place == (other.directory.root if other.directory is not None else None)
+        return same_place and (mine.base_url == theirs.base_url or mine.api_key is None)
+
+    def inherit(self, dropped: dict[str, int]) -> None:
+        """Take over what another recorder lost."""
+        with self._lock:
+            for reason, count in dropped.items():
+                self._dropped[reason] = self._dropped.get(reason, 0) + count
 
     def forget(self) -> None:
         """End the threads and give the runs up, delivered or not; the end of the process says nothing about them."""
-        atexit.unregister(self.exit)
+        never_at_exit(self.exit)
         if self._delivery is not None:
-            self._delivery.sender.stop(5.0)
-            self._delivery.roster.close()
+            self._delivery.rest(5.0)
+        for predecessor in self._predecessors:
+            predecessor.forget()
 
     def has_forked(self) -> None:
         """Take in that a child exists: it may take part in every open run."""
@@ -355,16 +372,18 @@ class Recorder:
 
     def forked(self) -> None:
         """Begin again in a forked child: the parent delivers what it began, the child keeps appending."""
-        self._lock = threading.Lock()
-        self._dropped = {}
-        self._offline_runs = []
         if self._delivery is not None:
-            self._delivery.roster.abandon()
+            self._delivery.roster.forked()
+        self._begin()
+        self.notices.forked()
+        self._room.forked()
         for stream in list(self._streams):
-            stream.rebegin()
+            if stream.pid != self._pid:
+                stream.rebegin()
         for run in list(self.runs.values()):
             run.forked()
-        self._begin()
+        for predecessor in self._predecessors:
+            predecessor.forked()
 
 
 def about_this_process() -> dict[str, Any]:
@@ -375,14 +394,3 @@ def about_this_process() -> dict[str, Any]:
         "host": platform.node(),
         "pid": os.getpid(),
     }
-
-
-def _at_exit(recorder: Recorder) -> None:
-    """See to it that a recorder that recorded something is drained when its process ends."""
-    atexit.unregister(recorder.exit)  # a forked child inherits its parent's
-    atexit.register(recorder.exit)
-    util = sys.modules.get("multiprocessing.util")
-    process = sys.modules.get("multiprocessing.process")
-    if util is not None and process is not None and process.parent_process() is not None:
-        # Such a child leaves by `os._exit`, past atexit; its own finalizers run, the early ones by priority.
-        util.Finalize(None, recorder.exit, exitpriority=10)

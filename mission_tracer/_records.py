@@ -7,6 +7,9 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
+MEMORY = 1 << 60
+"""A position is a byte offset in the journal; of a fact that is held in memory it is `MEMORY` or more."""
+
 
 class _Record(Struct, frozen=True, omit_defaults=True, tag_field="did"):
     pass
@@ -100,6 +103,10 @@ class Unparked(_Record, frozen=True, tag="unparked"):
     """The run is tried again."""
 
 
+class Released(_Record, frozen=True, tag="released"):
+    """The sender left, and nothing it had asked for was under way."""
+
+
 class Finished(_Record, frozen=True, tag="finished"):
     """Everything is delivered and nobody writes any more."""
 
@@ -119,6 +126,7 @@ Record: TypeAlias = (
     | Dropped
     | Parked
     | Unparked
+    | Released
     | Finished
 )
 

@@ -1,30 +1,30 @@
-"""Know which runs there are to deliver: those of this process, and those that a dead one left.
+"""Know which runs there are to deliver: those of this process, and those that others left.
 
-A run is delivered by whoever holds the lock of its delivery log. A run whose writers are all dead and that was never
-closed is closed here, as failed; kernel locks tell the living from the dead, never heartbeats or process numbers.
+A run is delivered by whoever holds the lock of its delivery log. Only some runs have a lane at a time; the others wait
+in the directory, so that neither memory nor file descriptors grow with their number.
 """
 
 from __future__ import annotations
 
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
+from itertools import islice
 
-import msgspec
-
-from mission_tracer import _records, facts
-from mission_tracer._books import Count, Stats, count, count_files
-from mission_tracer._delivery_log import DeliveryLog
-from mission_tracer._directory import Directory, claim_dead, read_head
-from mission_tracer._journal import AppendFile, Reader, iterate_lines
-from mission_tracer._lane import Lane, relearn
-from mission_tracer._lane_state import LaneState
+from mission_tracer._books import Stats, count_files
+from mission_tracer._directory import Directory, claim_dead
+from mission_tracer._lane import Lane
 from mission_tracer._notices import Notices
-from mission_tracer._stream import Stream, utc_now
+from mission_tracer._roster_burial import bury
+from mission_tracer._roster_ledger import Ledger, Own
+from mission_tracer._roster_opening import Elsewhere, Nothing, Opening, Refused
+from mission_tracer._roster_strangers import Strangers
+from mission_tracer._stream import Stream
 
-_SCAN = 30.0  # how often runs of other processes are looked for, in seconds
-_ADOPTED = 64  # how many of them are held open at once
+MOST_LANES = 128
+_AGAIN = 5.0  # seconds until a run is tried again that could not be opened
+_LIGHTENED = 64  # runs at a time
 
 
 class Roster:
@@ -34,12 +34,14 @@ class Roster:
         directory: The state directory; `None`: memory only.
         base_url: The address that is delivered to; runs recorded for another one are left alone.
         notices: Says what was found.
-        settle: How long an unanswered creation is left alone, in seconds.
+        settle: How long an effect whose answer was lost is awaited, in seconds.
+        timeout: The longest time a request is under way, in seconds.
         retention: How long delivered runs are kept, in seconds.
         most_bytes: How many bytes of them are kept.
         power: True: logs survive a power cut.
         adopt: True: runs of other processes are delivered too.
         anywhere: True: runs that were recorded for another address but never reached it are delivered too.
+        most_lanes: How many runs are open at once.
         clock: Seconds since the epoch.
         monotonic: Seconds that never go back.
     """
@@ -51,44 +53,66 @@ class Roster:
         base_url: str,
         notices: Notices,
         settle: float,
+        timeout: float,
         retention: float,
         most_bytes: int,
         power: bool = False,
         adopt: bool = True,
         anywhere: bool = False,
+        most_lanes: int = MOST_LANES,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.lock = threading.Lock()
-        self.recorded = 0
-        self.delivered = 0
-        self.rejected = 0
         self._directory = directory
-        self._base_url = base_url
         self._notices = notices
-        self._settle = settle
-        self._retention = retention
-        self._most_bytes = most_bytes
-        self._power = power
-        self._adopt = adopt
-        self._anywhere = anywhere
-        self._clock = clock
+        self._most_lanes = most_lanes
         self._monotonic = monotonic
-        self._streams: dict[str, Stream] = {}
-        self._lanes: dict[str, Lane] = {}
-        self._strangers: dict[str, str] = {}
-        self._scanned_at: float | None = None
+        self._opening = Opening(
+            directory=directory,
+            base_url=base_url,
+            notices=notices,
+            settle=settle,
+            timeout=timeout,
+            power=power,
+            anywhere=anywhere,
+            clock=clock,
+            monotonic=monotonic,
+        )
+        self._strangers = Strangers(
+            directory if adopt else None,
+            retention=retention,
+            most_bytes=most_bytes,
+            clock=clock,
+            monotonic=monotonic,
+        )
+        self._ledger = Ledger(directory, self.lane)
+        self._begin()
 
-    # ---- from the recording threads ----
+    def _begin(self) -> None:
+        self.fresh: deque[Stream] = deque()
+        self._lanes: dict[str, Lane] = {}
+        self._waiting: dict[str, float] = {}
+        self._heavy: dict[str, None] = {}
+        self._elsewhere: set[str] = set()
+        self._freed = False
+
+    # ---- from any thread ----
 
     def attach(self, stream: Stream) -> None:
         """Take up a run of this process."""
-        stream.attached = True
-        self._streams[stream.key] = stream
+        self._ledger.enter(stream)
 
     def streams(self) -> list[Stream]:
+        """List the shares of this process in runs that are not put away."""
+        return [own.stream for _, own in self._ledger.items() if own.stream is not None]
+
+    def keys(self) -> list[str]:
         """List the runs of this process that are not put away."""
-        return list(self._streams.values())
+        return self._ledger.keys()
+
+    def own(self, key: str) -> Own | None:
+        """Return what is known of a run of this process; `None` when it is put away."""
+        return self._ledger[key]
 
     def lane(self, key: str) -> Lane | None:
         """Return a run's lane; `None` when another process delivers it, or nobody yet."""
@@ -98,263 +122,253 @@ class Roster:
         """List the lanes that are open."""
         return list(self._lanes.values())
 
+    def is_elsewhere(self, key: str) -> bool:
+        """Say whether another process delivered a run of ours when we looked last."""
+        return key in self._elsewhere
+
+    def stats(self, dropped: dict[str, int]) -> Stats:
+        """Balance the books of what this process recorded.
+
+        Raises:
+            OSError: A journal cannot be read.
+        """
+        return self._ledger.stats(dropped)
+
+    def estimate_pending(self) -> int:
+        """Say how many facts of this process are not settled, from counters alone."""
+        return self._ledger.estimate_pending()
+
     # ---- from the sender ----
+
+    @property
+    def has_news(self) -> bool:
+        """Say whether something was recorded, or a place came free, since the last look."""
+        return bool(self.fresh) or self._freed
+
+    @property
+    def is_crowded(self) -> bool:
+        """Say whether runs wait for a lane because too many are open."""
+        return len(self._lanes) >= self._most_lanes and bool(self._waiting or self._strangers)
 
     def renew(self, *, everything: bool) -> list[Lane]:
         """Return lanes that may have something to deliver now."""
+        self._freed = False
+        found = self._take_fresh()
+        if everything:
+            found = self.lanes()
+            self._look_around(found)
+        return found + self._open_some()
+
+    def postpone(self) -> None:
+        """Put what is new aside: nobody can look at it now."""
+        self._take_fresh()
+
+    def _take_fresh(self) -> list[Lane]:
+        """Take in which runs were written to; return the lanes that are open for them."""
         found = []
-        for stream in self.streams():
+        while self.fresh:
+            stream = self.fresh.popleft()
+            # Before its journal is read: what is recorded after that makes it dirty again.
+            stream.dirty = False
+            if not stream.attached:
+                self.attach(stream)
             lane = self._lanes.get(stream.key)
-            if stream.dirty or everything:
-                stream.dirty = False
-                lane = lane or self._open(stream.key, stream)
-                stream.foreign = lane is None
-                if lane is not None:
-                    found.append(lane)
-                elif everything:
-                    self._drop_if_delivered(stream)
-        if everything and self._adopt and self._directory is not None:
-            self._scan(self._directory)
-            found.extend(lane for key, lane in self.items() if key not in self._streams)
+            if lane is not None:
+                found.append(lane)
+            else:
+                self._wait_for_lane(stream.key)
         return found
 
-    def items(self) -> list[tuple[str, Lane]]:
-        """List the open lanes with their keys."""
-        return list(self._lanes.items())
+    def _wait_for_lane(self, key: str) -> None:
+        own = self._ledger[key]
+        if own is not None and own.parked is None:
+            self._waiting.setdefault(key, 0.0)
+            self._heavy[key] = None
+
+    def _look_around(self, lanes: list[Lane]) -> None:
+        """Look at what other processes did."""
+        for lane in lanes:
+            with suppress(OSError):
+                lane.catch_up()
+        elsewhere, self._elsewhere = self._elsewhere, set()
+        for key in elsewhere:
+            self._waiting.setdefault(key, 0.0)
+        if self._strangers.look({*self._ledger.keys(), *self._lanes}):
+            for lane in lanes:
+                self._bury_if_dead(lane)
+
+    def _bury_if_dead(self, lane: Lane) -> None:
+        own = self._ledger[lane.key]
+        mine = own is not None and own.is_written
+        if self._directory is not None and not (mine or lane.state.closed or lane.state.joined):
+            with suppress(OSError):
+                bury(self._directory, lane.key)
 
     def release(self, lane: Lane) -> None:
-        """Put a drained lane away when its run is over and nobody writes to it any more."""
-        stream = self._streams.get(lane.key)
-        if stream is not None and (stream.journal.is_open or stream.dirty):
-            return
-        directory = self._directory
-        if directory is not None and (stream is None or stream.journal.is_on_disk):
-            file = claim_dead(directory.journal(lane.key))
-            if file is None:
-                return
-            try:
-                file.mend()
-                if not lane.is_drained():
-                    return
-                lane.log.note(_records.Finished())
-                directory.put_away(lane.key)
-            finally:
-                file.close()
-        self._close(lane)
-        if stream is not None:
-            self._detach(stream)
-
-    def stats(self, dropped: dict[str, int]) -> Stats:
-        """Balance the books of what this process recorded."""
-        with self.lock:
-            streams, lanes = self.streams(), dict(self._lanes)
-            for stream in streams:
-                self.recorded += stream.take_recorded()
-            delivered = self.delivered + sum(lane.delivered for lane in lanes.values())
-            rejected = self.rejected + sum(lane.rejected for lane in lanes.values())
-            recorded = self.recorded
-        pending = 0
-        for stream in streams:
-            lane = lanes.get(stream.key)
-            sums = self._count(stream, lane)
-            pending += sums.pending
-            if lane is None:
-                delivered += sums.delivered
-                rejected += sums.rejected + sums.dropped
-        return Stats(recorded, delivered, pending, rejected, dropped)
-
-    def _count(self, stream: Stream, lane: Lane | None) -> Count:
-        place = self._directory.find(stream.key) if self._directory is not None else None
-        state = lane.state if lane is not None else LaneState()
-        sums = Count()
-        if place is not None and lane is None:
-            sums = count_files(*place, writer=stream.writer)
-        elif place is not None:
-            sums = count(iterate_lines(place[0]), state, writer=stream.writer)
-        held = count(stream.journal.memory.read(0, most=1 << 30), state, writer=stream.writer)
-        sums.pending += held.pending
-        return sums
-
-    def tidy(self) -> None:
-        """Put away what is over and give up the rest: the process ends."""
-        for lane in self.lanes():
-            with suppress(OSError):
-                if lane.is_over():
-                    self.release(lane)
-        self.close()
-
-    def close(self) -> None:
-        """Give every lane up."""
-        for lane in self.lanes():
+        """Put a run away that is over and that nobody writes to any more, or make room for others."""
+        own = self._ledger[lane.key]
+        if lane.state.parked:
+            self._refuse(lane.key, lane.state.parked)
+            self._close(lane)
+        elif lane.is_over() and self._put_away(lane, own):
+            self._close(lane)
+            self._ledger.close(lane.key)
+        elif self.is_crowded:
+            if not lane.is_drained():
+                self._waiting[lane.key] = lane.next_at
             self._close(lane)
 
-    def abandon(self) -> None:
-        """Forget everything in a forked child: its parent goes on delivering."""
-        self.lock = threading.Lock()
-        for lane in self.lanes():
-            lane.close()
-        self._lanes.clear()
-        self._streams.clear()
+    def _put_away(self, lane: Lane, own: Own | None) -> bool:
+        if own is not None and own.is_written:
+            return False
+        directory = self._directory
+        if directory is None or not lane.is_on_disk:
+            return True
+        try:
+            file = claim_dead(directory.journal(lane.key))
+        except FileNotFoundError:
+            return True  # somebody deleted it
+        if file is None:
+            return False
+        with closing(file):
+            file.mend()
+            if not lane.is_drained() or not file.is_in_place():
+                return False
+            lane.put_away()
+            directory.put_away(lane.key)
+        return True
+
+    def _close(self, lane: Lane) -> None:
+        self._lanes.pop(lane.key, None)
+        self._ledger.settle(lane.key, lane.delivered, lane.rejected)
+        self._freed = True
+        lane.close()
 
     # ---- opening ----
 
-    def _close(self, lane: Lane) -> None:
-        with self.lock:
-            self._lanes.pop(lane.key, None)
-            self.delivered += lane.delivered
-            self.rejected += lane.rejected
-            lane.delivered = lane.rejected = 0
-        lane.close()
-
-    def _open(self, key: str, stream: Stream | None) -> Lane | None:
-        """Open a run's lane when nobody else delivers it."""
-        on_disk = self._directory is not None and (stream is None or stream.journal.is_on_disk)
-        path = self._directory.journal(key) if self._directory is not None and on_disk else None
-        log_path = self._directory.log(key) if self._directory is not None and on_disk else None
-        if self._directory is not None and on_disk:
-            self._directory.find_log(key)
-        log = DeliveryLog(log_path, power=self._power, on_trouble=self._log_trouble)
-        try:
-            if not log.try_open():
-                return None
-        except OSError as error:
-            self._log_trouble(error)
-            log = DeliveryLog(None)
-        reader = Reader(path, stream.journal.memory if stream is not None else None)
-        lane = Lane(
-            key,
-            reader,
-            log,
-            directory=self._directory,
-            base_url=self._base_url,
-            settle=self._settle,
-            writer=stream.writer if stream is not None else "",
-            clock=self._clock,
-            monotonic=self._monotonic,
-        )
-        try:
-            if path is not None and lane.state.cursor:
-                relearn(lane, iterate_lines(path))
-        except BaseException:
-            lane.close()
-            raise
-        self._lanes[key] = lane
-        return lane
-
-    def _log_trouble(self, error: OSError) -> None:
-        self._notices.say(
-            "warning",
-            "the delivery log cannot be written; delivery goes on, but a crash now may repeat something",
-            cause="log",
-            why=str(error),
-        )
-
-    def _drop_if_delivered(self, stream: Stream) -> None:
-        """Let go of a run that another process delivered and put away."""
-        if self._directory is None or stream.journal.is_open or self._directory.journal(stream.key).exists():
-            return
-        place = self._directory.find(stream.key)
-        if place is not None:
-            sums = count_files(*place, writer=stream.writer)
-            with self.lock:
-                self.delivered += sums.delivered
-                self.rejected += sums.rejected + sums.dropped
-            self._detach(stream)
-
-    def _detach(self, stream: Stream) -> None:
-        with self.lock:
-            self._streams.pop(stream.key, None)
-            stream.attached = stream.dirty = False
-            self.recorded += stream.take_recorded()
-        if stream.journal.is_open:
-            # It was written to in this very moment, by somebody who still saw it attached.
-            self.attach(stream)
-            stream.dirty = True
-
-    # ---- what other processes left ----
-
-    def _scan(self, directory: Directory) -> None:
+    def _open_some(self) -> list[Lane]:
+        found = []
         now = self._monotonic()
-        if self._scanned_at is not None and now - self._scanned_at < _SCAN:
-            return
-        self._scanned_at = now
-        directory.prune(before=self._clock() - self._retention, most_bytes=self._most_bytes)
-        room = _ADOPTED
-        for key in directory.keys():
-            if room <= 0:
-                # More will be looked at as soon as these are through.
-                self._scanned_at = now - _SCAN + 1.0
+        for _ in range(len(self._waiting)):
+            if len(self._lanes) >= self._most_lanes:
+                self._lighten()
                 break
-            if key not in self._streams and key not in self._lanes:
-                try:
-                    room -= self._adopt_one(directory, key)
-                except OSError as error:
-                    self._notices.say("warning", "a run cannot be read", cause="adopt", run=key, why=str(error))
+            key = next(iter(self._waiting))
+            due = self._waiting.pop(key)
+            if due > now:
+                self._waiting[key] = due
+            elif (lane := self._open(key)) is not None:
+                found.append(lane)
+        # Half of the places are kept for this process's own runs.
+        while len(self._lanes) < self._most_lanes // 2 and (key := self._strangers.next() or "") != "":
+            if key not in self._ledger and key not in self._lanes and (lane := self._open(key)) is not None:
+                found.append(lane)
+        return found
 
-    def _adopt_one(self, directory: Directory, key: str) -> bool:
-        if self._strangers.get(key) == self._base_url:
-            return False
-        head = read_head(directory, key)
-        if head is None:
-            return False
-        lane = self._open(key, None)
-        if lane is None:
-            return False
-        bound = lane.state.run_id is not None or lane.state.mission_id is not None
-        if head.base_url not in {None, self._base_url} and (bound or not self._anywhere):
-            self._strangers[key] = self._base_url
+    def _open(self, key: str) -> Lane | None:
+        own = self._ledger[key]
+        self._heavy.pop(key, None)
+        try:
+            lane = self._opening.open(key, own)
+        except FileNotFoundError:
+            if own is not None:
+                self._take_leave(key, own)
+            return None
+        except OSError as error:
+            self._notices.say("warning", "a run cannot be delivered now", cause="open", run=key, why=str(error))
+            if own is not None:
+                self._waiting[key] = self._monotonic() + _AGAIN
+            return None
+        if isinstance(lane, Lane):
+            self._lanes[key] = lane
+            return lane
+        if isinstance(lane, Refused):
+            self._refuse(key, lane.why)
+        elif isinstance(lane, Elsewhere) and own is not None:
+            self._elsewhere.add(key)
+        elif lane == Nothing(yet=True):
+            self._strangers.again(key)
+        return None
+
+    def _refuse(self, key: str, why: str) -> None:
+        self._strangers.skip(key)
+        own = self._ledger[key]
+        if own is not None:
+            own.parked = why
+
+    def _take_leave(self, key: str, own: Own) -> None:
+        """Let go of a run whose journal is not where it was: another process delivered it, or somebody deleted it."""
+        directory = self._directory
+        if own.is_written:
+            # Its last facts may be in memory, because it was put away in the moment they came.
+            back = directory is not None and directory.bring_back(key)
+            self._waiting[key] = 0.0 if back else self._monotonic() + _AGAIN
+            return
+        place = directory.find(key) if directory is not None else None
+        if place is not None:
+            sums = count_files(*place, writer=own.writer)
+            self._ledger.settle(key, sums.delivered, sums.rejected + sums.dropped)
+            self._ledger.close(key)
+        elif lost := self._ledger.write_off(key):
+            self._notices.say("error", "a journal was deleted before it was delivered", cause="gone", facts=lost)
+
+    def _lighten(self) -> None:
+        """Let go of what is only kept for a quick look: runs that nobody here writes any more wait in the directory."""
+        for key in list(islice(self._heavy, _LIGHTENED)):
+            del self._heavy[key]
+            own = self._ledger[key]
+            if own is not None and not self._ledger.lighten(own):
+                self._heavy[key] = None
+
+    # ---- the end ----
+
+    def tidy(self) -> None:
+        """Put away what is over and give up the rest."""
+        for lane in self.lanes():
+            with suppress(OSError):
+                if not lane.running and lane.is_over():
+                    self.release(lane)
+        self.close()
+
+    def left_behind(self) -> bool:
+        """Say whether a run of ours waits that no living process writes or delivers any more.
+
+        Whoever leaves gives up writing first and looks then who delivers; whoever gives up delivering looks then who
+        still writes. So of two processes that leave at the same moment at least one sees what the other leaves.
+        """
+        for key, own in self._ledger.items():
+            with suppress(OSError):
+                if self._directory is None or own.parked is not None:
+                    continue
+                file = claim_dead(self._directory.journal(key))
+                if file is not None:
+                    file.close()
+                    if count_files(self._directory.journal(key), self._directory.log(key)).pending:
+                        self._waiting.setdefault(key, 0.0)
+                        self._freed = True
+                        return True
+        return False
+
+    def close(self) -> None:
+        """Give every lane up; what is left waits for the next one."""
+        for lane in self.lanes():
             self._close(lane)
-            return False
-        self._bury(directory, key)
-        if lane.state.parked:
-            if not self._anywhere:
-                self._close(lane)
-                return False
-            lane.log.note(_records.Unparked())
-        return True
+        for key in self.keys():
+            self._wait_for_lane(key)
 
-    def _bury(self, directory: Directory, key: str) -> None:
-        """Close a run whose writers are all dead and that was never closed."""
-        file = claim_dead(directory.journal(key))
-        if file is None:
-            return
-        try:
-            file.mend()
-            last_words(directory, key, file)
-        finally:
-            file.close()
+    def take_over(self, other: Roster) -> None:
+        """Go on with another one's runs."""
+        other.close()
+        for key, own in self._ledger.take_over(other._ledger):
+            if own.stream is not None:
+                own.stream.dirty = True
+                self.fresh.append(own.stream)
+            else:
+                self._waiting.setdefault(key, 0.0)
 
-
-def last_words(directory: Directory, key: str, file: AppendFile) -> None:
-    """Write the end of a run that its dead process could not write.
-
-    A paused run is left: it may wait for its next process. A joined one is not ours to end.
-    """
-    step, last, at, waiting = "", "", None, False
-    for line in iterate_lines(directory.journal(key)):
-        try:
-            fact = facts.decode(line.content)
-        except msgspec.MsgspecError:
-            continue
-        if isinstance(fact, (facts.RunClosed, facts.RunJoined)):
-            return
-        if isinstance(fact, facts.RunPaused):
-            waiting = True
-        elif isinstance(fact, facts.RunResumed):
-            waiting = False
-        elif isinstance(fact, facts.StepEntered):
-            step = fact.step_id
-        last, at = type(fact).__struct_config__.tag, fact.at
-    if waiting or at is None:
-        return
-    where = f"last step: {step}, " if step else ""
-    reason = f"process ended without closing the run ({where}last fact: {last} at {at.isoformat()})"
-    closing = facts.RunClosed(
-        id=f"{facts.new_writer()}.1",
-        at=utc_now(),
-        status="failed",
-        error=reason,
-        metadata={"recovered": {"last_step": step or None, "last_fact": str(last), "last_at": at}},
-        recovered=True,
-    )
-    file.append(facts.encode(closing))
+    def forked(self) -> None:
+        """Forget everything in a forked child: its parent goes on delivering."""
+        for lane in self.lanes():
+            lane.abandon()
+        self._ledger.clear()
+        self._begin()

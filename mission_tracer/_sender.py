@@ -1,7 +1,7 @@
 """Deliver the journals in the background: daemon threads that share lanes, pauses and one HTTP transport.
 
 Not asyncio: at exit its resolver needs an executor that is already gone. A few threads are enough, since they wait for
-the network nearly all of the time, and they end when there is nothing to do.
+the network nearly all of the time, and all but one end when there is nothing to do.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from random import random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from mission_tracer import _context
-from mission_tracer._backoff import delay
-from mission_tracer._lane import Item, Lane, Pause
+from mission_tracer._lane import Lane
+from mission_tracer._lane_courier import Item, Pause
+from mission_tracer._sender_gate import Gate
+from mission_tracer._sender_lanes import Lanes
 
 if TYPE_CHECKING:
     from mission_tracer._notices import Notices
@@ -26,17 +29,6 @@ _POLL = 1.0  # how often an idle sender looks whether another process wrote
 _BRISK = 0.025  # how often a sender looks that had work a moment ago
 _AWAKE = 0.5  # how long "a moment ago" is
 _LEISURE = 5.0  # how long a further thread waits for work before it ends
-
-
-class Lanes(Protocol):
-    """Where the sender's lanes come from and go to; called from one thread at a time, never under a lock."""
-
-    def renew(self, *, everything: bool) -> list[Lane]:
-        """Return lanes that may have something to deliver now; `everything`: also look at what others wrote."""
-        ...
-
-    def release(self, lane: Lane) -> None:
-        """Put a drained lane away if its run is over."""
 
 
 class Sender:
@@ -64,9 +56,7 @@ class Sender:
         draw: Callable[[], float] = random,
     ) -> None:
         self.asleep = True
-        lock = threading.RLock()
-        self.progress = threading.Condition(lock)
-        self._work_there = threading.Condition(lock)
+        self.progress = threading.Condition(threading.RLock())
         self.acknowledged_at = monotonic()
         self.locked_out = False
         self.is_opening = False  # the HTTP library is imported, which takes seconds on a slow machine
@@ -75,52 +65,72 @@ class Sender:
         self._transport: Transport | None = None
         self._notices = notices
         self._max_backoff = max_backoff
+        self._gate = Gate(most=max_backoff, draw=draw)
         self._advice = advice
         self._monotonic = monotonic
-        self._draw = draw
+        # A queue written in C: ringing takes no lock of ours, also in a signal handler or a destructor.
+        self._bell: SimpleQueue[None] = SimpleQueue()
         self._ready: deque[Lane] = deque()
         self._queued: set[Lane] = set()
         self._resting: list[Lane] = []
         self._threads = 0
         self._idle = 0
+        self._watched = False
         self._stopped = False
-        self._gate_at = 0.0
-        self._gate_failures = 0
-        self._gate_set = 0.0
         self._running = 0
         self._worked_at = 0.0
         self._looked_at = -_POLL
         self._looking = False
+        self._unstartable_until = 0.0
 
     # ---- from any thread ----
 
     def wake(self) -> None:
         """Make the sender look for work now; start it when it does not run. Never raises."""
+        self.asleep = False
+        if self._threads:
+            self._bell.put(None)
+        else:
+            self._begin()
+
+    def hurry(self) -> None:
+        """Cut short the pauses that we chose ourselves: somebody waits."""
         with self.progress:
-            self.asleep = False
-            self._worked_at = self._monotonic()
-            if self._threads == 0 and not self._stopped:
-                self._start_thread()
-            self._work_there.notify()
+            self._gate.hurry()
+            for lane in [*self._resting, *self._ready]:
+                lane.hurry()
+        self.wake()
 
     def stop(self, timeout: float) -> None:
         """Let the threads end; wait for them up to `timeout` seconds."""
         deadline = self._monotonic() + timeout
         with self.progress:
             self._stopped = True
-            self._work_there.notify_all()
+            for _ in range(self._threads):
+                self._bell.put(None)
             while self._threads and (left := deadline - self._monotonic()) > 0:
                 self.progress.wait(left)
             transport, self._transport = (self._transport, None) if not self._threads else (None, None)
         if transport is not None:
             transport.close()
 
-    def work_until(self, over: Callable[[], bool]) -> None:
-        """Deliver on the calling thread until a condition holds: for an interpreter that starts no more threads."""
+    def restart(self) -> None:
+        """Let threads work again after `stop`."""
+        with self.progress:
+            self._stopped = False
+            self.asleep = True
+
+    def work_until(self, over: Callable[[], bool], *, left: Callable[[], float]) -> None:
+        """Deliver on the calling thread until a condition holds: for an interpreter that starts no more threads.
+
+        Args:
+            over: The condition.
+            left: Says how long a request may take, in seconds.
+        """
         token = _context.quiet.set(True)
         try:
             while not over():
-                self._step(wait=_BRISK)
+                self._step(within=left)
         finally:
             _context.quiet.reset(token)
 
@@ -131,27 +141,41 @@ class Sender:
 
     # ---- the threads ----
 
+    def _begin(self) -> None:
+        with self.progress:
+            if self._threads == 0 and not self._stopped:
+                self._start_thread()
+
     def _start_thread(self) -> None:
+        now = self._monotonic()
+        if now < self._unstartable_until:
+            self._stay_down()
+            return
         thread = threading.Thread(target=self._work, name="mission_tracer.sender", daemon=True)
         self._threads += 1
         try:
             thread.start()
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             # No thread to be had (a limit, or the interpreter is ending): what is recorded waits in the journal.
             self._threads -= 1
+            self._unstartable_until = now + _POLL
+            self._stay_down()
             self._notices.say("debug", "no sender thread", cause="thread", why=str(error))
+
+    def _stay_down(self) -> None:
+        if self._threads == 0:
+            self._lanes.postpone()
+            self.asleep = True
 
     def _work(self) -> None:
         _context.quiet.set(True)
-        first = False
-        idle_since = self._monotonic()
+        leave_at = self._monotonic() + _LEISURE
         try:
             while not self._stopped:
                 try:
-                    first = first or self._is_first()
-                    if self._step(wait=None if first else _LEISURE):
-                        idle_since = self._monotonic()
-                    elif not first and self._monotonic() - idle_since >= _LEISURE:
+                    if self._step():
+                        leave_at = self._monotonic() + _LEISURE
+                    elif self._monotonic() >= leave_at and self._may_leave():
                         return
                 except BaseException as error:  # noqa: BLE001 - the sender must outlive whatever happens in it
                     self._notices.say("error", "the sender met an error and goes on", cause="sender", why=repr(error))
@@ -161,38 +185,53 @@ class Sender:
                 self._threads -= 1
                 self.progress.notify_all()
 
-    def _is_first(self) -> bool:
-        return self._threads == 1
+    def _may_leave(self) -> bool:
+        """Let a thread go when another one watches for work."""
+        with self.progress:
+            return self._watched
 
-    def _step(self, *, wait: float | None) -> bool:
-        """Deliver one fact, or wait for one; say whether there was one."""
+    def _step(self, *, within: Callable[[], float] | None = None) -> bool:
+        """Deliver one fact, or wait for one; say whether there was one.
+
+        Args:
+            within: Says how long a request may take, in seconds; `None`: this is a thread of ours, and may wait.
+        """
         self._look()
         with self.progress:
             found = self._take()
-            if found is None:
-                self._wait(wait)
-                return False
-            self._running += 1
-            if self._ready and not self._gate_failures:
-                if self._idle:
-                    self._work_there.notify()
-                elif self._threads < MAX_THREADS:
-                    self._start_thread()
+            if found is not None:
+                self._running += 1
+                if within is None:
+                    self._find_watcher()
+        if found is None:
+            self._wait(_LEISURE if within is None else _BRISK)
+            return False
         lane, item = found
         if item is None:
             self._release(lane)
         else:
-            self._deliver(lane, item)
+            self._deliver(lane, item, within)
         return True
 
-    def _deliver(self, lane: Lane, item: Item) -> None:
+    def _find_watcher(self) -> None:
+        """See to it that somebody looks after other runs while this thread waits for the server."""
+        if self._gate.is_doubted or (self._watched and len(self._ready) <= 1):
+            return
+        if self._idle:
+            self._bell.put(None)
+        elif self._threads < MAX_THREADS and not self._stopped:
+            self._start_thread()
+
+    def _deliver(self, lane: Lane, item: Item, within: Callable[[], float] | None) -> None:
         started = self._monotonic()
         pause: Pause | None = Pause("the sender was interrupted")
         try:
-            if self._transport is None:
-                self._open_transport()
-            assert self._transport is not None
-            pause = lane.run(item, self._transport.exchange)
+            transport = self._transport or self._open_transport()
+            exchange = transport.exchange
+            if within is None:
+                pause = lane.run(item, exchange)
+            else:
+                pause = lane.run(item, lambda call: exchange(call, within=max(0.001, within())))
         finally:
             with self.progress:
                 self._running -= 1
@@ -217,24 +256,22 @@ class Sender:
                 self._resting = [lane for lane in self._resting if lane.next_at > now]
                 for lane in over:
                     self._queue(lane)
-            if self._looking:
+            everything = now - self._looked_at >= _POLL
+            if self._looking or not (everything or self._lanes.has_news):
                 return
             self._looking = True
-            everything = now - self._looked_at >= _POLL
             if everything:
                 self._looked_at = now
+        lanes: list[Lane] = []
         try:
             lanes = self._lanes.renew(everything=everything)
-        except BaseException:
+        finally:
             with self.progress:
                 self._looking = False
-            raise
-        with self.progress:
-            self._looking = False
-            for lane in lanes:
-                self._queue(lane)
+                for lane in lanes:
+                    self._queue(lane)
 
-    def _open_transport(self) -> None:
+    def _open_transport(self) -> Transport:
         self.is_opening = True
         try:
             transport = self._make_transport()
@@ -242,17 +279,51 @@ class Sender:
             self.is_opening = False
             self.acknowledged_at = self._monotonic()  # nobody is kept waiting by the server before this
         with self.progress:
-            if self._transport is None:
+            if self._transport is None and not self._stopped:
                 self._transport = transport
-                return
+                return transport
+            current = self._transport
         transport.close()
+        if current is None:
+            raise RuntimeError("the sender was stopped")
+        return current
+
+    def _wait(self, most: float) -> None:
+        """Wait for the bell, or until something is due; one thread watches, others come when it finds work."""
+        with self.progress:
+            watch = not self._watched
+            self._watched = True
+            self._idle += 1
+            timeout = min(most, self._until_due()) if watch else most
+            if watch:
+                self.asleep = timeout > _BRISK
+        try:
+            # Whoever recorded before `asleep` was set did not ring.
+            if self._stopped or (watch and self._lanes.has_news and not self._looking):
+                return
+            self._bell.get(timeout=timeout)
+        except Empty:
+            pass
+        finally:
+            with self.progress:
+                self._idle -= 1
+                if watch:
+                    self._watched = False
 
     # ---- under the lock ----
 
-    def _take(self) -> tuple[Lane, Item | None] | None:
-        """Choose a lane and its next fact; no fact: the lane is drained and its run over."""
+    def _until_due(self) -> float:
         now = self._monotonic()
-        if now < self._gate_at or (self._gate_failures and self._running):
+        timeout = _BRISK if now - self._worked_at < _AWAKE else _POLL
+        for due in [lane.next_at for lane in self._resting] + [self._gate.opens_at]:
+            if due > now:
+                timeout = min(timeout, due - now)
+        return max(timeout, 0.001)
+
+    def _take(self) -> tuple[Lane, Item | None] | None:
+        """Choose a lane and its next fact; no fact: the lane is to be released."""
+        now = self._monotonic()
+        if now < self._gate.opens_at or (self._gate.is_doubted and self._running):
             return None
         for _ in range(len(self._ready)):
             lane = self._ready.popleft()
@@ -263,7 +334,7 @@ class Sender:
                     self._queue(lane)
                     self._worked_at = now
                     return lane, item
-                if lane.is_over():
+                if self._is_to_go(lane, now):
                     lane.running += 1
                     return lane, None
             except OSError as error:
@@ -273,56 +344,35 @@ class Sender:
                 self._resting.append(lane)
         return None
 
+    def _is_to_go(self, lane: Lane, now: float) -> bool:
+        """Say whether to release a lane: its run is over or parked, or it idles while others wait for a place."""
+        if lane.running:
+            return False
+        if lane.state.parked or lane.is_over():
+            return True
+        return self._lanes.is_crowded and (lane.next_at > now + _POLL or lane.is_drained())
+
     def _queue(self, lane: Lane) -> None:
         if lane not in self._queued:
             self._queued.add(lane)
             self._ready.append(lane)
-
-    def _wait(self, most: float | None) -> None:
-        now = self._monotonic()
-        brisk = now - self._worked_at < _AWAKE
-        timeout = _BRISK if brisk else _POLL
-        for due in [lane.next_at for lane in self._resting] + [self._gate_at]:
-            if due > now:
-                timeout = min(timeout, due - now)
-        if most is not None:
-            timeout = most if most < timeout or not brisk else timeout
-        self._idle += 1
-        self.asleep = not brisk
-        try:
-            self._work_there.wait(max(timeout, 0.001))
-        finally:
-            self._idle -= 1
 
     def _settle(self, lane: Lane, item: Item, pause: Pause | None, started: float) -> None:
         now = self._monotonic()
         lane.give_back(item)
         if pause is None:
             self.acknowledged_at = now
-            self._gate_failures, self._gate_at, lane.failures = 0, 0.0, 0
-            self.locked_out = False
-            self._queue(lane)
-            return
-        if pause.everywhere:
-            self._close_gate(pause, now, started)
+            self._gate.open()
+            self.locked_out = lane.locked_out = False
+        elif pause.everywhere:
+            self.locked_out = pause.locked_out
+            self._gate.close(pause, now=now, started=started)
         else:
-            lane.failures += 1
-            lane.next_at = now + self._pause_length(pause, lane.failures)
-        self._say(lane, pause)
+            lane.locked_out = pause.locked_out
+            lane.rest(item, now + self._gate.length(pause, item.attempts))
+        if pause is not None:
+            self._say(lane, pause)
         self._queue(lane)
-
-    def _close_gate(self, pause: Pause, now: float, started: float) -> None:
-        """Keep everyone from a server that is out of reach; one request at a time then tries whether it is back."""
-        self.locked_out = pause.locked_out
-        if started >= self._gate_set:
-            self._gate_failures += 1
-            self._gate_set = now
-            self._gate_at = now + self._pause_length(pause, self._gate_failures)
-
-    def _pause_length(self, pause: Pause, failures: int) -> float:
-        if pause.delay is not None:
-            return pause.delay
-        return delay(failures, random=self._draw, most=self._max_backoff, asked=pause.asked)
 
     def _say(self, lane: Lane, pause: Pause) -> None:
         if pause.locked_out:

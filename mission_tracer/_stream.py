@@ -36,7 +36,6 @@ class Stream:
         "_probes",
         "attached",
         "dirty",
-        "foreign",
         "journal",
         "key",
         "pid",
@@ -56,7 +55,6 @@ class Stream:
         self.journal = journal
         self.dirty = False
         self.attached = False
-        self.foreign = False
         self.shared = False
         self._make_writer = writer
         self._clock = clock
@@ -89,6 +87,6 @@ class Stream:
     def rebegin(self) -> None:
         """Become the share of a forked child."""
         self.shared = True
-        self.journal.close()
-        self.attached = self.dirty = self.foreign = False
+        self.journal.forked()
+        self.attached = self.dirty = False
         self._begin()

@@ -2,7 +2,7 @@
 
 `Answer`   the server decided: a success with a usable body, or a refusal for good (4xx);
 `Unsent`   the request certainly had no effect: no connection, or the server put it off (429) or does not let us in;
-`Lost`     nobody knows: the connection broke, time ran out, the server failed (5xx, 408), or its success was unreadable.
+`Lost`     nobody knows: the connection broke, time ran out, the server failed (5xx, 408), or its success is unreadable.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from mission_tracer.errors import excerpt, explain
 
 _CONNECT = 5.0
 _LOCKED_OUT = {401, 403}
+_ON_THE_WAY = {408, 502, 503, 504}
+_MOST = 64 * 1024 * 1024  # bytes of one answer; more is no answer of the API's
 
 
 class Transport:
@@ -57,7 +59,8 @@ class Transport:
                 "user-agent": user_agent,
             }
         ).raw
-        self._extensions = {"timeout": httpx.Timeout(timeout, connect=min(_CONNECT, timeout)).as_dict()}
+        self._timeout = timeout
+        self._extensions = _extensions(timeout)
         # Below httpx's client: cookies, redirects, hooks and a log line a request are of no use here, and they take a
         # third of the processor's time of a request.
         self._transport = httpx.HTTPTransport(
@@ -69,11 +72,18 @@ class Transport:
         )
         self._url = functools.lru_cache(maxsize=64)(httpx.URL)  # a run's events all go to one
 
-    def exchange(self, call: Call) -> Answer | Unsent | Lost:
-        """Send one request and sort what came of it."""
+    def exchange(self, call: Call, *, within: float | None = None) -> Answer | Unsent | Lost:
+        """Send one request and sort what came of it.
+
+        Args:
+            call: The request.
+            within: The longest wait, in seconds; `None`: the transport's own.
+        """
         request = build(
             OPERATIONS[call.operation], call.path, call.query, **({} if call.body is None else {"body": _encoded(call)})
         )
+        timeout = self._timeout if within is None else min(within, self._timeout)
+        until = time.monotonic() + timeout
         try:
             response = self._transport.handle_request(
                 httpx.Request(
@@ -81,37 +91,39 @@ class Transport:
                     self._url(self._base + request.target),
                     headers=self._headers,
                     content=request.content,
-                    extensions=self._extensions,
+                    extensions=self._extensions if within is None else _extensions(timeout),
                 )
             )
             try:
-                response.read()
+                content = _read(response, until=until)
             finally:
                 response.close()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             return Unsent(_say(error))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             return Lost(_say(error))
-        return self._sort(response)
+        return self._sort(response, content)
 
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
 
-    def _sort(self, response: httpx.Response) -> Answer | Unsent | Lost:
-        status, content = response.status_code, response.content
+    def _sort(self, response: httpx.Response, content: bytes) -> Answer | Unsent | Lost:
+        status = response.status_code
         if 200 <= status < 300:
             return _success(status, content)
         why = explain(status, response.headers.get("content-type"), content)
         after = retry_after(response.headers, self._clock())
         if status in _LOCKED_OUT:
-            return Unsent(why, after, locked_out=True)
+            # 403 may be said of a single mission, such as one of another account.
+            return Unsent(why, after, locked_out=True, here=status == 403)
         if status < 400:
             return Unsent(f"{why}; the server redirects, set base_url to the final address", after)
         if status == 429:
             return Unsent(why, after)
         if status == 408 or status >= 500:
-            return Lost(why, after, status, answered=True)
+            # What stands between us and the server answers for it, and the server may still be at it.
+            return Lost(why, after, status, answered=status not in _ON_THE_WAY)
         return Answer(status, why=why)
 
 
@@ -123,6 +135,29 @@ def _proxy(base_url: str) -> str | None:
     if not found or proxy_bypass(parts.netloc):
         return None
     return found if "://" in found else f"http://{found}"
+
+
+def _extensions(timeout: float) -> dict[str, Any]:
+    return {"timeout": httpx.Timeout(timeout, connect=min(_CONNECT, timeout)).as_dict()}
+
+
+def _read(response: httpx.Response, *, until: float) -> bytes:
+    """Read an answer; one that comes drop by drop must not keep a thread for ever.
+
+    Raises:
+        httpx.ReadTimeout: It takes too long.
+        httpx.DecodingError: It is too large.
+    """
+    parts = []
+    size = 0
+    for part in response.iter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > _MOST:
+            raise httpx.DecodingError("the answer is too large")
+        if time.monotonic() > until:
+            raise httpx.ReadTimeout("the answer takes too long")
+    return b"".join(parts)
 
 
 def _encoded(call: Call) -> bytes:

@@ -1,0 +1,33 @@
+"""Drain a recorder when its process ends, however it ends by itself."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+from collections.abc import Callable
+
+PENDING_ADVICE = "not everything is delivered yet; it is kept, and sent by the next start or by `mission-tracer sync`"
+
+
+def offline_advice(runs: int, last: str) -> str:
+    """Say what became of runs that were recorded without an API key."""
+    return (
+        f"offline, since TELNYX_API_KEY is not set: {runs} run(s) recorded, nothing sent; "
+        f"see the last with `mission-tracer show {last}`, send all with `TELNYX_API_KEY=... mission-tracer sync`"
+    )
+
+
+def at_exit(drain: Callable[[], None]) -> None:
+    """Have something called before this process ends: by `atexit`, or as a child of `multiprocessing`."""
+    never_at_exit(drain)  # a forked child inherits its parent's
+    atexit.register(drain)
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        # Such a child leaves by `os._exit`, past atexit; its own finalizers run, the early ones by priority.
+        util.Finalize(None, drain, exitpriority=10)
+
+
+def never_at_exit(drain: Callable[[], None]) -> None:
+    """Have something not called any more."""
+    atexit.unregister(drain)

@@ -1,0 +1,198 @@
+"""Keep the books of a process: which runs it records, and what became of its facts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mission_tracer._books import Stats, count_files
+from mission_tracer._directory import Directory
+from mission_tracer._lane import Lane
+from mission_tracer._stream import Stream
+
+
+@dataclass(slots=True)
+class Own:
+    """What is known of one run of this process that is not put away.
+
+    Args:
+        writer: The name this process writes under.
+        stream: Its share; `None`: nobody here writes any more.
+        recorded: How many facts it recorded, up to the last look.
+        delivered: How many of them were acknowledged when its lane was closed.
+        rejected: How many were refused for good by then.
+        parked: Why it cannot be delivered; `None`: it can.
+    """
+
+    writer: str
+    stream: Stream | None
+    recorded: int = 0
+    delivered: int = 0
+    rejected: int = 0
+    parked: str | None = None
+
+    def count(self) -> int:
+        """Return how many facts were recorded up to now."""
+        if self.stream is not None:
+            self.recorded += self.stream.take_recorded()
+        return self.recorded
+
+    @property
+    def is_written(self) -> bool:
+        """Say whether this process may still add to the run without attaching it again."""
+        stream = self.stream
+        return stream is not None and (stream.journal.is_open or stream.dirty or bool(stream.journal.memory.lines))
+
+
+@dataclass(slots=True)
+class Totals:
+    """The sums of the runs that are put away."""
+
+    recorded: int = 0
+    delivered: int = 0
+    rejected: int = 0
+    vanished: int = 0
+
+    def add(self, other: Totals) -> None:
+        """Add other sums."""
+        self.recorded += other.recorded
+        self.delivered += other.delivered
+        self.rejected += other.rejected
+        self.vanished += other.vanished
+
+
+class Ledger:
+    """Enter runs when they are recorded, and close their accounts when they are put away.
+
+    Args:
+        directory: The state directory; `None`: memory only.
+        lane: Returns a run's open lane; `None` when it has none.
+    """
+
+    def __init__(self, directory: Directory | None, lane: Callable[[str], Lane | None]) -> None:
+        self._directory = directory
+        self._lane = lane
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin without runs, as in a forked child."""
+        self.lock = threading.RLock()
+        self.totals = Totals()
+        self._own: dict[str, Own] = {}
+
+    def __getitem__(self, key: str) -> Own | None:
+        return self._own.get(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._own
+
+    def keys(self) -> list[str]:
+        """List the runs of this process that are not put away."""
+        return list(self._own)
+
+    def items(self) -> list[tuple[str, Own]]:
+        """List them with what is known of them."""
+        return list(self._own.items())
+
+    def enter(self, stream: Stream) -> None:
+        """Take up a run of this process."""
+        with self.lock:
+            stream.attached = True
+            own = self._own.get(stream.key)
+            if own is None or own.writer != stream.writer:
+                self._own[stream.key] = Own(stream.writer, stream)
+            else:
+                own.stream = stream
+
+    def take_over(self, other: Ledger) -> list[tuple[str, Own]]:
+        """Go on with another one's runs and sums; return the runs."""
+        with self.lock:
+            taken = other.items()
+            for _, own in taken:
+                own.parked = None
+            self._own.update(taken)
+            self.totals.add(other.totals)
+        other.clear()
+        return taken
+
+    def lighten(self, own: Own) -> bool:
+        """Forget the share of a run that nobody here writes any more; say whether it is forgotten."""
+        with self.lock:
+            if own.is_written:
+                return False
+            if own.stream is not None:
+                own.count()
+                own.stream.attached, own.stream = False, None
+            return True
+
+    def settle(self, key: str, delivered: int, rejected: int) -> None:
+        """Take in what became of a run's facts so far."""
+        own = self._own.get(key)
+        if own is not None:
+            own.delivered, own.rejected = delivered, rejected
+
+    def close(self, key: str) -> None:
+        """Close the account of a run."""
+        with self.lock:
+            own = self._own.pop(key, None)
+            if own is None:
+                return
+            if own.stream is not None:
+                own.stream.attached = own.stream.dirty = False
+            self.totals.recorded += own.count()
+            self.totals.delivered += own.delivered
+            self.totals.rejected += own.rejected
+
+    def write_off(self, key: str) -> int:
+        """Close the account of a run whose journal is gone; return how many facts nobody can deliver any more."""
+        with self.lock:
+            own = self._own.get(key)
+            lost = max(0, own.count() - own.delivered - own.rejected) if own is not None else 0
+            self.totals.vanished += lost
+            self.close(key)
+        return lost
+
+    def stats(self, dropped: dict[str, int]) -> Stats:
+        """Balance the books of what this process recorded.
+
+        Raises:
+            OSError: A journal cannot be read.
+        """
+        with self.lock:
+            owned = [(key, own, own.count()) for key, own in self.items()]
+            recorded, delivered, rejected = self.totals.recorded, self.totals.delivered, self.totals.rejected
+        pending = 0
+        for key, own, count in owned:
+            sums = self._count(key, own)
+            recorded += count
+            delivered += sums[0]
+            rejected += sums[1]
+            pending += sums[2]
+        if self.totals.vanished:
+            dropped = {**dropped, "the journal was deleted": self.totals.vanished}
+        return Stats(recorded, delivered, pending, rejected, dropped)
+
+    def _count(self, key: str, own: Own) -> tuple[int, int, int]:
+        """Count what is delivered, rejected and pending of a run."""
+        lane = self._lane(key)
+        if lane is not None:
+            return lane.delivered, lane.rejected, lane.count_pending()
+        held = len(own.stream.journal.memory) if own.stream is not None else 0
+        place = self._directory.find(key) if self._directory is not None else None
+        if place is None:
+            return own.delivered, own.rejected, held
+        sums = count_files(*place, writer=own.writer)
+        return sums.delivered, sums.rejected + sums.dropped, sums.pending + held
+
+    def estimate_pending(self) -> int:
+        """Say how many facts of this process are not settled, from counters alone.
+
+        Quick, and right while nobody else delivers them.
+        """
+        pending = 0
+        for key, own in self.items():
+            lane = self._lane(key)
+            settled = own.delivered + own.rejected if lane is None else lane.delivered + lane.rejected
+            pending += max(0, own.count() - settled)
+        return pending

@@ -1,0 +1,90 @@
+"""Find runs that other processes left in the state directory, and keep that directory tidy."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from mission_tracer._directory import Directory
+
+_FULL = 30.0  # how often every run is looked at, in seconds: a process may have died
+_PRUNE = 600.0  # how often delivered runs are pruned, in seconds, by whichever process
+
+
+class Strangers:
+    """List the runs of a directory that are worth a look.
+
+    Args:
+        directory: The state directory; `None`: other processes' runs are no concern of ours.
+        retention: How long delivered runs are kept, in seconds.
+        most_bytes: How many bytes of them are kept.
+        clock: Seconds since the epoch.
+        monotonic: Seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        directory: Directory | None,
+        *,
+        retention: float,
+        most_bytes: int,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._directory = directory
+        self._retention = retention
+        self._most_bytes = most_bytes
+        self._clock = clock
+        self._monotonic = monotonic
+        self._waiting: deque[str] = deque()
+        self._skipped: set[str] = set()
+        self._seen: set[str] = set()
+        self._changed_at = -1
+        self._full_at: float | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def look(self, known: set[str]) -> bool:
+        """Look for runs; say whether this was a thorough look, at old ones too.
+
+        Args:
+            known: Runs that need no look.
+        """
+        directory = self._directory
+        if directory is None:
+            return False
+        now = self._monotonic()
+        thorough = self._full_at is None or now - self._full_at >= _FULL
+        changed_at = directory.changed_at()
+        if not thorough and changed_at == self._changed_at:
+            return False
+        if thorough:
+            self._full_at = now
+            self._seen.clear()
+            self._waiting.clear()
+            with suppress(OSError):
+                directory.tidy()
+                if directory.is_due(now=self._clock(), every=_PRUNE):
+                    directory.prune(now=self._clock(), retention=self._retention, most_bytes=self._most_bytes)
+        self._changed_at = changed_at
+        keys = directory.keys()
+        self._skipped &= set(keys)
+        fresh = [key for key in keys if key not in self._seen and key not in self._skipped and key not in known]
+        self._waiting.extend(fresh)
+        self._seen.update(fresh)
+        return thorough
+
+    def next(self) -> str | None:
+        """Take the next run to look at, the oldest first; `None` when there is none."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def skip(self, key: str) -> None:
+        """Leave a run alone from now on: it cannot be delivered as things are."""
+        self._skipped.add(key)
+
+    def again(self, key: str) -> None:
+        """Look at a run again soon: nothing could be said of it yet."""
+        self._seen.discard(key)
+        self._changed_at = -1
