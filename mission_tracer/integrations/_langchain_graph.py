@@ -18,19 +18,20 @@ if TYPE_CHECKING:
     from langgraph.errors import GraphBubbleUp, GraphDrained, GraphInterrupt
     from langgraph.types import Command
 else:
+    # One that is there and cannot be imported is as good as none: a program that uses it will say so itself.
     try:
         from langgraph.errors import GraphBubbleUp, GraphInterrupt
         from langgraph.types import Command
-    except ImportError:
+    except Exception:  # noqa: BLE001 - see above
         GraphBubbleUp = GraphInterrupt = Command = ()
     try:
         from langgraph.errors import GraphDrained
-    except ImportError:
+    except Exception:  # noqa: BLE001
         GraphDrained = ()
     try:
         # Only handlers of this class are told that a graph stopped at a breakpoint.
         from langgraph.callbacks import GraphCallbackHandler as GraphHandler
-    except ImportError:
+    except Exception:  # noqa: BLE001
         from langchain_core.callbacks import BaseCallbackHandler as GraphHandler
 
 __all__ = [

@@ -84,7 +84,7 @@ class OwnRuns:
 
     def _thread(self, opening: Opening) -> str | None:
         thread_id = opening.thread_id
-        return None if thread_id in {None, ""} else thread_of(self.mission or "", opening.name, thread_id)
+        return None if thread_id is None else thread_of(self.mission or "", opening.name, thread_id)
 
     def _open(self, recording: recorder.Recorder, opening: Opening) -> Run:
         framework = "langchain" if opening.nodes is None else "langgraph"

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from langchain_core.runnables.config import var_child_runnable_config
 
-from mission_tracer import _context
+from mission_tracer import _context, recorder
 from mission_tracer._endings import is_cancellation
 from mission_tracer._ownership import Rank, may_record
 from mission_tracer.integrations._langchain_awaited import running_loop, watch_awaited
@@ -271,7 +271,10 @@ class Tracks:
     def _drop(self, key: int, why: BaseException) -> None:
         track = self._take(key, None)
         if track is not None:
-            self._abandon(track, why)
+            try:
+                self._abandon(track, why)
+            except Exception as error:  # noqa: BLE001 - it happens in the middle of what has nothing to do with it
+                recorder.default().trouble(error, "langchain.give_up")
 
     def sweep(self) -> None:
         """End the tracks that no hook will end any more."""

@@ -27,7 +27,7 @@ from mission_tracer._stream import Stream
 from mission_tracer.integrations.langchain import MissionCallbackHandler
 from mission_tracer.settings import Settings
 
-from .langchain_fakes import add, calls, model, question, refuse, talker, through
+from .langchain_fakes import add, calls, model, question, refuse, sleep, talker, through
 
 HOOKS = sorted(name for name in vars(MissionCallbackHandler) if name.startswith("on_"))
 
@@ -162,6 +162,24 @@ def test_a_directory_that_cannot_be_written(isolation: None, tmp_path: Any) -> N
     config: Any = {**through(MissionCallbackHandler()), "configurable": {"thread_id": "t"}}
     graph.invoke({}, config)
     assert graph.invoke(Command(resume="yes"), config) == {"answer": "yes"}
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_a_call_that_is_given_up_whose_record_fails(isolation: None, after: int) -> None:
+    """When a call that nobody waits for any more cannot be recorded, its task and the loop go on."""
+    complaints: list[Any] = []
+
+    async def main() -> str:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        try:
+            await asyncio.wait_for(sleep.ainvoke({"seconds": 60}, through(MissionCallbackHandler())), 0.02)
+        except asyncio.TimeoutError:
+            await asyncio.sleep(0.01)
+        return "goes on"
+
+    failing(after)
+    assert asyncio.run(main()) == "goes on"
+    assert complaints == []
 
 
 def test_strict_lets_errors_of_ours_through(isolation: None) -> None:
