@@ -19,7 +19,9 @@ import processes
 from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphDrained
 from langgraph.graph import START, StateGraph
+from langgraph.runtime import RunControl
 from langgraph.types import Command, interrupt
 
 import mission_tracer as mt
@@ -184,6 +186,34 @@ def test_breakpoints_pause_too(journal: Journal, how: str) -> None:
         *stopped,
         *went_on,
         *AFTER[4:],
+    ]
+
+
+def test_a_graph_that_is_drained(journal: Journal) -> None:
+    """A graph that is asked to stop between two nodes pauses, and goes on with the same run when it is called again."""
+    control = RunControl()
+
+    def leave(state: State) -> State:
+        control.request_drain("shutdown")
+        return {"offer": 1}
+
+    builder: Any = StateGraph(State)
+    builder.add_sequence([leave, find])
+    builder.add_edge(START, "leave")
+    graph, config = builder.compile(checkpointer=InMemorySaver(), name="Drain"), on("t", MissionCallbackHandler())
+    with pytest.raises(GraphDrained):
+        graph.invoke({"offer": 0}, config, control=control)
+    graph.invoke(None, config)
+    assert tell(journal())[2:] == [
+        ("step_entered", "leave", None),
+        ("step_left", "leave", "completed"),
+        ("custom", None, "Waits after it was asked to stop"),
+        ("RunPaused",),
+        ("RunResumed",),
+        ("custom", None, "Resumed"),
+        ("step_entered", "find", None),
+        ("step_left", "find", "completed"),
+        ("run_closed", "succeeded", {"offer": 350}),
     ]
 
 
