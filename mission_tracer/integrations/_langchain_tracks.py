@@ -279,7 +279,8 @@ class Tracks:
     def sweep(self) -> None:
         """End the tracks that no hook will end any more."""
         while self._lost:
-            self._drop(self._lost.popleft(), AbandonedError("it was given up"))
+            with contextlib.suppress(IndexError):  # another thread may be quicker
+                self._drop(self._lost.popleft(), AbandonedError("it was given up"))
 
 
 def key_of(run_id: Any) -> int:
