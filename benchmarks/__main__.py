@@ -44,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="only these")
+    parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS), help="only these; none: only the page")
     parser.add_argument("--columns", nargs="+", choices=list(COLUMNS), default=list(COLUMNS), help="only these")
     parser.add_argument("--runs", type=int, default=5, help="how often each is measured (default: 5)")
     parser.add_argument("--quick", action="store_true", help="once each, and little: whether it works, in seconds")
@@ -81,20 +81,21 @@ def _pythons(columns: Sequence[str], place: Path, results: Results, *, here: boo
     return found
 
 
-def _measure(
-    name: str, row: ModuleType, pythons: dict[str, Path], results: Results, *, runs: int, quick: bool
-) -> None:
+def _measure(name: str, row: ModuleType, pythons: dict[str, Path], results: Results, *, runs: int, quick: bool) -> None:
     """Measure a row: run by run, all columns in turn, so that a slower minute of the machine meets them all."""
     columns = [column for column in pythons if column in getattr(row, "ONLY", COLUMNS)]
 
     def one(case: str, options: dict[str, object], column: str) -> None:
-        if column in results.missing[name]:
+        missing = results.missing[name].setdefault(column, {})
+        if case in missing:
             return
         try:
-            results.add(name, case, column, row.measure(COLUMNS[column], pythons[column], **options))
+            figures = row.measure(COLUMNS[column], pythons[column], **options)
+            parts = {part: some for part, some in figures.items() if isinstance(some, dict)}
+            for part, some in (parts or {case: figures}).items():
+                results.add(name, part, column, some)
         except UnusableError as error:
-            if not results.rows[name].get(case, {}).get(column):
-                results.missing[name][column] = f"{case}: {error}"
+            missing[case] = str(error)
 
     for run in range(runs):
         print(f"{name}: run {run + 1} of {runs}", file=sys.stderr)

@@ -27,7 +27,7 @@ class Results:
         self.path = path
         kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
         self.rows: dict[str, Figures] = kept.get("rows", {})
-        self.missing: dict[str, dict[str, str]] = kept.get("missing", {})
+        self.missing: dict[str, dict[str, dict[str, str]]] = kept.get("missing", {})
         self.commands: dict[str, str] = kept.get("commands", {})
         self.texts: dict[str, str] = kept.get("texts", {})
         self.about: dict[str, str] = kept.get("about", {})
@@ -67,25 +67,24 @@ def section(results: Results, name: str, row: ModuleType) -> list[str]:
     if not found:
         return []
     lines = [f"## {row.TITLE}", "", row.ABOUT, "", f"Made by `{results.commands[name]}`.", ""]
-    if hasattr(row, "ratios"):
-        lines += [*row.ratios(results), ""]
-    elif name == "caller_cost":
-        lines += [*_ratios(results, name, row), ""]
+    if name == "caller_cost":
+        lines += [*_ratios(results, name), ""]
     for case in found:
         columns = [column for column in COLUMNS if column in found[case]]
         runs = max(len(values) for column in columns for values in found[case][column].values())
-        lines += [f"### {case[0].upper()}{case[1:]}" + (f" ({row.UNIT})" if row.UNIT else "") + f", median of {runs} runs", ""]
+        unit = f" ({row.UNIT})" if row.UNIT else ""
+        lines += [f"### {case[0].upper()}{case[1:]}{unit}, median of {runs} {'runs' if runs > 1 else 'run'}", ""]
         lines += _table("", row.METRICS, {
             COLUMNS[column].title: [number(results.middle(name, case, column, metric)) for metric in row.METRICS]
             for column in columns
         })  # fmt: skip
         lines.append("")
-    for column, why in results.missing.get(name, {}).items():
-        lines += [f"{COLUMNS[column].title}: not measured: {why}", ""]
+    for column, reasons in results.missing.get(name, {}).items():
+        lines += [text for case, why in reasons.items() for text in (f"{COLUMNS[column].title}, {case}: {why}.", "")]
     return lines
 
 
-def _ratios(results: Results, name: str, row: ModuleType) -> list[str]:
+def _ratios(results: Results, name: str) -> list[str]:
     """Compare the added cost with that of `functools.wraps`, shape by shape."""
     cases = list(results.rows[name])
     table = {}
@@ -96,7 +95,8 @@ def _ratios(results: Results, name: str, row: ModuleType) -> list[str]:
             cells.append("-" if mine is None or not base else f"{mine / base:,.0f}x")
         if set(cells) != {"-"}:
             table[COLUMNS[column].title] = cells
-    return ["The median call, as a multiple of what an empty `functools.wraps` wrapper adds:", "", *_table("", cases, table)]
+    about = "The median call, as a multiple of what an empty `functools.wraps` wrapper adds:"
+    return [about, "", *_table("", cases, table)]
 
 
 def _table(corner: str, heads: Any, rows: Mapping[str, list[str]]) -> list[str]:
@@ -109,10 +109,10 @@ def page(results: Results, rows: Mapping[str, ModuleType], targets: list[str]) -
     lines = [
         "# Benchmarks",
         "",
-        "What recording costs, beside what the same costs with other libraries. `python -m benchmarks` makes this page: each",
-        "library in a virtual environment of its own, taking turns with the baseline, medians, a local sink in a process of",
-        "its own. The sink answers the Missions API well enough for delivery and everybody else with an empty success.",
-        "Compare within a table, not with another machine's numbers.",
+        "What recording costs, beside what the same costs with other libraries. `python -m benchmarks --out",
+        "docs/benchmarks.md` makes this page: each library in a virtual environment of its own, taking turns with the",
+        "baseline, medians, a local sink in a process of its own. The sink (`benchmarks/sink.py`) answers the Missions",
+        "API well enough for delivery and everybody else with an empty success. Compare within a table only.",
         "",
         f"{results.about.get('machine', '')}",
         "",
@@ -121,7 +121,8 @@ def page(results: Results, rows: Mapping[str, ModuleType], targets: list[str]) -
     for name, row in rows.items():
         lines += section(results, name, row)
     for title, text in results.texts.items():
-        lines += [f"## {title}", "", f"Made by `{results.commands.get(title, '')}`.", "", "```text", text.rstrip(), "```", ""]
+        lines += [f"## {title}", "", f"Made by `{results.commands.get(title, '')}`.", ""]
+        lines += ["```text", text.rstrip(), "```", ""]
     if results.about.get("versions"):
         lines += ["## Versions", "", results.about["versions"], ""]
     return "\n".join(lines).rstrip() + "\n"

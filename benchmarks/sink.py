@@ -37,7 +37,7 @@ class _Sink:
         if path == b"/count":
             return _json(200, {"requests": self.requests, "records": len(self._names())})
         self.requests += 1
-        if b"record-" in body or b"ncoding: gzip" in head or b"ncoding: deflate" in head or b"protobuf" in head:
+        if b"record-" in body or b"ontent-Encoding" in head or b"ontent-encoding" in head or b"protobuf" in head:
             self.bodies.append((head, body))
         if b"/ai/missions" in path:
             return self._missions(method, path.partition(b"?")[0])
@@ -50,7 +50,7 @@ class _Sink:
     def _missions(self, method: bytes, path: bytes) -> bytes:
         rest = path.partition(b"/ai/missions")[2].strip(b"/").split(b"/")
         if method == b"GET":
-            return _json(200, {"data": [], "meta": {"total_pages": 1, "total_results": 0, "page_number": 1, "page_size": 200}})
+            return _json(200, {"data": [], "meta": {"total_pages": 1, "total_results": 0, "page_number": 1}})
         if method == b"POST" and rest == [b""]:
             return _json(201, {"data": {"mission_id": "mission-1", "name": "benchmark"}})
         if method == b"POST" and rest[-1] == b"runs":
@@ -69,9 +69,9 @@ class _Sink:
 def _plain(head: bytes, body: bytes) -> bytes:
     head = head.lower()
     try:
-        if b"encoding: gzip" in head:
+        if b"content-encoding: gzip" in head:
             return gzip.decompress(body)
-        if b"encoding: deflate" in head:
+        if b"content-encoding: deflate" in head:
             return zlib.decompress(body)
     except (OSError, zlib.error):
         return b""
@@ -86,8 +86,9 @@ def _json(status: int, data: Any) -> bytes:
     return _raw(status, json.dumps(data).encode())
 
 
-_EVENT = _json(201, {"data": {"event_id": "event-1", "run_id": "run-1", "type": "custom", "summary": "", "timestamp": "2026-01-01T00:00:00Z"}})
-_DONE = _json(200, {"data": {"mission_id": "mission-1", "run_id": "run-1", "step_id": "s", "status": "running"}})
+_IDS = {"mission_id": "mission-1", "run_id": "run-1", "step_id": "s"}
+_EVENT = _json(201, {"data": {**_IDS, "event_id": "event-1", "type": "custom", "summary": ""}})
+_DONE = _json(200, {"data": {**_IDS, "status": "running"}})
 
 
 class _Connection(asyncio.Protocol):

@@ -23,7 +23,10 @@ def main() -> None:
     row, module, variant, url, options = sys.argv[1:]
     peer = load(module)
     peer.start(url, variant)
-    figures = importlib.import_module(f"benchmarks.{row}").work(peer, **json.loads(options))
+    try:
+        figures = importlib.import_module(f"benchmarks.{row}").work(peer, **json.loads(options))
+    except AttributeError as error:
+        raise SystemExit(f"it has no such thing ({error.name})") from None
     print("\n" + json.dumps({**figures, "ended": time.time()}), flush=True)
     if not figures.get("leaves_normally"):
         getattr(peer, "leave", lambda: None)()

@@ -28,7 +28,7 @@ def step(function: Function) -> Function:
         def passed(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
             return wrapped(*args, **kwargs)
 
-        return passed(function)  # type: ignore[no-any-return]
+        return passed(function)
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -51,11 +51,9 @@ def _nothing(_text: str) -> None:
     pass
 
 
-_wrapped = functools.wraps(_nothing)(lambda *args, **kwargs: _nothing(*args, **kwargs))
-
-
-def log(text: str) -> None:
-    _wrapped(text)
+@functools.wraps(_nothing)
+def log(*args: Any, **kwargs: Any) -> None:
+    _nothing(*args, **kwargs)
 
 
 record = log

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
 from typing import Any
 
+from langfuse import Langfuse, observe  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
 from benchmarks.peers import Function
-from langfuse import Langfuse, observe
 
 
 def start(url: str, _variant: str) -> None:
-    os.environ.update(LANGFUSE_PUBLIC_KEY="pk-lf-b", LANGFUSE_SECRET_KEY="sk-lf-b", LANGFUSE_HOST=url, LANGFUSE_BASE_URL=url)
+    os.environ.update(LANGFUSE_PUBLIC_KEY="pk-lf-b", LANGFUSE_SECRET_KEY="sk-lf-b", LANGFUSE_BASE_URL=url)
     globals()["_client"] = Langfuse()
 
 
-def scope() -> AbstractContextManager[Any]:
+def scope() -> Any:
     return _open("run")
 
 
-def _open(name: str) -> AbstractContextManager[Any]:
+def _open(name: str) -> Any:
     client: Any = globals()["_client"]
     return client.start_as_current_observation(name=name, as_type="span")
 
 
-def step(function: Function) -> Function:
+def step(function: Function) -> Any:
     return observe()(function)
 
 
-def tool(function: Function) -> Function:
+def tool(function: Function) -> Any:
     return observe(as_type="tool")(function)
 
 

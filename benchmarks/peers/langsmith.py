@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
 from typing import Any
 
 from benchmarks.peers import Function
 
 os.environ.update(LANGSMITH_TRACING="true", LANGSMITH_API_KEY="lsv2_b", LANGSMITH_DISABLE_RUN_COMPRESSION="true")
 
-import langsmith
-from langsmith.run_trees import get_cached_client
+import langsmith  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from langsmith.run_trees import get_cached_client  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 
 def start(url: str, _variant: str) -> None:
     os.environ["LANGSMITH_ENDPOINT"] = url
 
 
-def scope() -> AbstractContextManager[Any]:
+def scope() -> Any:
     return langsmith.trace("run")
 
 
-def step(function: Function) -> Function:
+def step(function: Function) -> Any:
     return langsmith.traceable(function)
 
 
-def tool(function: Function) -> Function:
+def tool(function: Function) -> Any:
     return langsmith.traceable(run_type="tool")(function)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any
 
-import logfire
+import logfire  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
 from benchmarks.peers import Function
 
 
@@ -19,15 +19,15 @@ def start(url: str, _variant: str) -> None:
     )
 
 
-def scope() -> AbstractContextManager[Any]:
+def scope() -> Any:
     return logfire.span("run")
 
 
-def step(function: Function) -> Function:
+def step(function: Function) -> Any:
     return logfire.instrument(extract_args=False)(function)
 
 
-def tool(function: Function) -> Function:
+def tool(function: Function) -> Any:
     return logfire.instrument(record_return=True)(function)
 
 

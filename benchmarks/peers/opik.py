@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
 from typing import Any
 
 from benchmarks.peers import Function
 
 os.environ.update(OPIK_URL_OVERRIDE="http://127.0.0.1:1", OPIK_WORKSPACE="default", OPIK_TRACK_DISABLE="false")
 
-import opik
+import opik  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 
 def start(url: str, _variant: str) -> None:
     os.environ["OPIK_URL_OVERRIDE"] = f"{url}/api/"
 
 
-def scope() -> AbstractContextManager[Any]:
+def scope() -> Any:
     return opik.start_as_current_trace("run")
 
 
-def step(function: Function) -> Function:
+def step(function: Function) -> Any:
     return opik.track(function)
 
 
-def tool(function: Function) -> Function:
+def tool(function: Function) -> Any:
     return opik.track(type="tool")(function)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any
 
+from opentelemetry import trace  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from opentelemetry.sdk.trace import TracerProvider  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from opentelemetry.sdk.trace.export import BatchSpanProcessor  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
 from benchmarks.peers import Function, around
-from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 _provider = TracerProvider()
 _tracer = _provider.get_tracer("benchmark")
@@ -19,15 +19,15 @@ def start(url: str, _variant: str) -> None:
     _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{url}/v1/traces")))
 
 
-def scope() -> AbstractContextManager[Any]:
+def scope() -> Any:
     return _tracer.start_as_current_span("run")
 
 
-def step(function: Function) -> Function:
+def step(function: Function) -> Any:
     return around(_tracer.start_as_current_span, function)
 
 
-def tool(function: Function) -> Function:
+def tool(function: Function) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:
         with _tracer.start_as_current_span("tool") as span:
             span.set_attribute("arguments", repr((args, kwargs)))

@@ -13,6 +13,7 @@ from benchmarks.peers import Function
 
 tool: Any = mt.tool_call
 log = mt.log_event
+carry = mt.carry
 
 
 def start(url: str, variant: str) -> None:

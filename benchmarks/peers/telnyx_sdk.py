@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import telnyx
+
 from benchmarks.peers import Function, around
 
 _ids: dict[str, str] = {}
@@ -16,7 +17,7 @@ def start(url: str, _variant: str) -> None:
     globals()["_api"] = telnyx.Telnyx(api_key="KEY_benchmark", base_url=f"{url}/v2").ai.missions
 
 
-def scope() -> AbstractContextManager[Any]:
+def scope() -> Any:
     return _run()
 
 
@@ -39,11 +40,11 @@ def _step(name: str) -> Iterator[None]:
     plan.update_step(name, **_ids, status="completed")
 
 
-def step(function: Function) -> Function:
+def step(function: Function) -> Any:
     return around(_step, function)
 
 
-def tool(function: Function) -> Function:
+def tool(function: Function) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:
         _event("tool_call", "tool", {"args": args, "kwargs": kwargs})
         result = function(*args, **kwargs)
