@@ -10,7 +10,8 @@ A flow is a generator that delivers one fact. It yields
 and raises `Park` when the run cannot go on at all, `NotYet` when another machine must act first.
 
 A flow can be started again at any point: what must not happen twice is noted as a record before and after, and read
-back from the server when its answer was lost; what may happen twice (PATCHes, events with their key) is asked again.
+back from the server when its answer was lost; what may happen twice (PATCHes, events with their key) is simply asked
+again.
 """
 
 from __future__ import annotations

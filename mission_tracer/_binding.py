@@ -46,7 +46,8 @@ class Binding:
         import asyncio  # the loop that runs this has imported it
 
         deadline = _deadline(timeout)
-        while self.ids(key)[1] is None and self._is_hopeful(key) and time.monotonic() < deadline:
+        while self.ids(key)[1] is None and self._is_hopeful(key) and time.monotonic() < deadline:  # noqa: ASYNC110
+            # Another process may be the one that comes to know.
             await asyncio.sleep(_GLANCE)
         return self.ids(key)[1] is not None
 

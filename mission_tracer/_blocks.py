@@ -235,7 +235,7 @@ class PlanStep(Block[Step]):
         self._name = None if name is None else check_name(name, "name")
         self.about = description
         self._captured: tuple[Capture, str] | None = None
-        self._repeat = repeat
+        self._repeat: Repeat | None = repeat
         self._metadata = metadata or {}
 
     def __call__(self, function: F) -> F:

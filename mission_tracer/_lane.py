@@ -23,7 +23,7 @@ _PATIENCE = 5.0  # seconds of work in a row from which on events go side by side
 _RESTING = 4  # so many events may stand aside before the whole run pauses
 _LINE = 400  # bytes; a guess at a fact's length
 _EVENT = b'{"fact":"event"'
-_HEAD = 64  # bytes of a line in which a fact's id stands
+_ID = b'"id":"'
 
 
 class Lane:
@@ -201,7 +201,8 @@ class Lane:
         return pending + sum(map(self._is_ours, retried)) + sum(not self.state.is_done(line.position) for line in held)
 
     def _is_ours(self, line: Line) -> bool:
-        return line.content.find(self._mark, 0, _HEAD) >= 0
+        # The id stands behind the body: the last one of a line is the fact's own.
+        return line.content.startswith(self._mark, line.content.rfind(_ID))
 
     def _fill(self) -> None:
         if len(self._window) >= _WINDOW // 2:

@@ -62,7 +62,8 @@ def read(carrier: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> dict[str, st
     """
     found: dict[str, Any] = {}
     # Not every mapping of headers says that it is one: email's `Message` does not.
-    pairs: Any = carrier.items() if hasattr(carrier, "items") else carrier
+    items = getattr(carrier, "items", None)
+    pairs: Any = carrier if items is None else items()
     for name, value in pairs:
         word = _text(name).lower().replace("_", "-")
         if word in _NAMES:

@@ -217,7 +217,7 @@ class Recorder:
     def _stir(self, stream: Stream) -> None:
         """Let the sender know of a stream that was at rest: it may be new, and the sender may sleep."""
         if self._pid != os.getpid():
-            self.forked()  # by a fork that ran no hook
+            self._forked_unseen()
         stream.dirty = True
         if not stream.attached:
             self._attach(stream)
@@ -305,7 +305,7 @@ class Recorder:
     def exit(self) -> None:
         """Deliver what can be delivered before the process ends, and say what is left."""
         if self._pid != os.getpid():
-            self.forked()
+            self._forked_unseen()
         try:
             if not (self.sends and self.delivery.finish()):
                 self._say_what_is_left()
@@ -369,6 +369,13 @@ class Recorder:
         """Take in that a child exists: it may take part in every open run."""
         for stream in list(self._streams):
             stream.shared = True
+
+    def _forked_unseen(self) -> None:
+        """Begin again in a child of a fork that ran none of Python's hooks, such as uWSGI's."""
+        alone = threading.active_count() == 1
+        self.forked()
+        # Had its parent other threads, this process cannot start one: what it records is for others to deliver.
+        self.sends = self.sends and alone
 
     def forked(self) -> None:
         """Begin again in a forked child: the parent delivers what it began, the child keeps appending."""

@@ -178,6 +178,8 @@ class Sender:
                     elif self._monotonic() >= leave_at and self._may_leave():
                         return
                 except BaseException as error:  # noqa: BLE001 - the sender must outlive whatever happens in it
+                    if self._stopped:
+                        return
                     self._notices.say("error", "the sender met an error and goes on", cause="sender", why=repr(error))
                     time.sleep(_BRISK)  # whatever it is, not in a hot loop
         finally:
@@ -224,7 +226,7 @@ class Sender:
 
     def _deliver(self, lane: Lane, item: Item, within: Callable[[], float] | None) -> None:
         started = self._monotonic()
-        pause: Pause | None = Pause("the sender was interrupted")
+        pause: Pause | None = Pause("the sender was interrupted", quiet=True)
         try:
             transport = self._transport or self._open_transport()
             exchange = transport.exchange

@@ -43,7 +43,7 @@ LAYERS: list[set[str]] = [
     {"instrument", "integrations", "_rehearsal", "testing", "pytest_plugin"},
     {"__init__", "server", "cli", "demo", "__main__"},
 ]
-"""From the ground up; a module may import its own layer and those before it. A name stands for all that begin with it."""
+"""From the ground up: a module imports its own layer and those before it. A name stands for all that begin with it."""
 
 # The optional or slow parts, reached when they are first needed: who may import them inside a function.
 LAZY = {

@@ -118,7 +118,7 @@ def test_what_is_said_by_hand_is_how_the_run_ends(journal: Journal) -> None:
 
 def test_an_exception_outweighs_success_said_by_hand(journal: Journal) -> None:
     """A run that raises after `succeed` is failed."""
-    with pytest.raises(OSError, match="gone"), mt.mission_run("m") as run:
+    with pytest.raises(OSError, match="gone"), mt.mission_run("m") as run:  # noqa: PT012 - the block is what raises
         run.succeed()
         raise OSError("gone")
     assert (closing(journal()).status, closing(journal()).error) == ("failed", "OSError: gone")

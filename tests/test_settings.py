@@ -62,7 +62,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(name: str, value: Any, word
 
 def test_an_unknown_setting_is_refused() -> None:
     """An unknown name is an error that lists the known ones."""
-    with pytest.raises(ConfigurationError, match="unknown setting 'flush_timout'.*flush_timeout"):
+    with pytest.raises(ConfigurationError, match=r"unknown setting 'flush_timout'.*flush_timeout"):
         mt.configure(flush_timout=3)
 
 

@@ -14,8 +14,8 @@ from mission_tracer._capture.fit import fit
 from mission_tracer._capture.glance import UNUSUAL, glance
 from mission_tracer._capture.plain import type_name
 from mission_tracer._capture.portraits import Portraits
-from mission_tracer._redact.redaction import Redaction
 from mission_tracer._capture.walk import MORE, Names, Walk, clean
+from mission_tracer._redact.redaction import Redaction
 from mission_tracer.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from mission_tracer.cli.journals import is_written
 from mission_tracer.recorder import Recorder
 from mission_tracer.settings import Settings
 
+_FIRST = 10.0  # seconds more for the first request, which imports and connects
 _GLANCE = 0.1  # seconds between two looks at how far it is
 _EVENT = b'{"fact":"event"'
 
@@ -113,8 +114,10 @@ class Delivery:
             now = self._monotonic()
             if progress != before:
                 before, moved = progress, now
-            out_of_time = now - moved >= stall or (timeout is not None and now - started >= timeout)
-            if out_of_time or sender.locked_out or all(self._hindrance(run) for run in left):
+            # Until the first request has failed nobody knows whether there is anything to give up.
+            patience = stall if self._trouble or moved > started else stall + _FIRST
+            out_of_time = timeout is not None and now - started >= timeout
+            if out_of_time or now - moved >= patience or sender.locked_out or all(self._hindrance(run) for run in left):
                 return {run.key: self._hindrance(run) or self._excuse(run) for run in left}
             with sender.progress:
                 sender.progress.wait(_GLANCE)

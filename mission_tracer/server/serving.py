@@ -133,7 +133,7 @@ class _Server(uvicorn.Server):
         """Stop serving; a server that has not started yet stops as soon as it has."""
         self.should_exit = True
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  (uvicorn's signature)
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop on a signal, without raising it again afterwards as uvicorn does."""
         self.stop()
 

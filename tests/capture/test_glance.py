@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from mission_tracer._capture.glance import UNUSUAL, glance
-from mission_tracer._redact.redaction import Redaction
 from mission_tracer._capture.walk import Names
+from mission_tracer._redact.redaction import Redaction
 
 REDACTION = Redaction.default()
 NAMES = Names(REDACTION)

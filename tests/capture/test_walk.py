@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from mission_tracer._capture.portraits import Portraits
-from mission_tracer._redact.redaction import Redaction
 from mission_tracer._capture.walk import MAX_DEPTH, Names, Walk, clean
+from mission_tracer._redact.redaction import Redaction
 
 GITHUB = "ghp_" + "aB3dE6gH9j" * 3 + "aB3dE6"
 

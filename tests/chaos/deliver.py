@@ -26,7 +26,8 @@ def waits(directory: Directory, key: str) -> bool:
                 last = fact
     except (OSError, ValueError):
         return True
-    return bool(pending) or not isinstance(last, (facts.RunPaused, facts.RunClosed))
+    # A process that died before its first fact left an empty journal: nothing was recorded, nothing waits.
+    return bool(pending) or not (last is None or isinstance(last, (facts.RunPaused, facts.RunClosed)))
 
 
 def main(seconds: str = "inf") -> int:
