@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import threading
 import time
 import weakref
@@ -19,7 +18,6 @@ from mission_tracer._notices import Notices
 from mission_tracer._recorder_ends import PENDING_ADVICE, at_exit, never_at_exit, offline_advice
 from mission_tracer._recorder_export import load_export
 from mission_tracer._stream import Stream
-from mission_tracer._version import VERSION
 from mission_tracer.facts import EventBody, EventWritten, encode
 from mission_tracer.settings import Settings
 
@@ -391,13 +389,3 @@ class Recorder:
             run.forked()
         for predecessor in self._predecessors:
             predecessor.forked()
-
-
-def about_this_process() -> dict[str, Any]:
-    """Say what a run's metadata tells of where it was recorded."""
-    return {
-        "version": VERSION,
-        "python": platform.python_version(),
-        "host": platform.node(),
-        "pid": os.getpid(),
-    }
