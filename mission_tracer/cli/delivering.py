@@ -105,7 +105,7 @@ class Delivery:
 
     def _wait(self, show: Callable[[Progress], object], timeout: float | None, stall: float) -> dict[str, str]:
         started = moved = self._monotonic()
-        before = None
+        before = Progress(self.total, 0, len(self._waiting))
         sender = self._recorder.sender
         while True:
             left = [run for run in self._waiting if not self._is_settled(run)]
@@ -167,7 +167,7 @@ class Delivery:
         if not self._directory.journal(run.key).exists():
             return True
         lane = self._recorder.roster.lane(run.key)
-        if self._cursor(run) < run.end or (lane is not None and lane.state.retries):
+        if self._cursor(run) < run.end or (lane.state.retries if lane is not None else run.follower.retries):
             return False
         # A run that its dead process could not close is closed, and that is delivered, before it is put away.
         return run.is_living or run.is_ended
