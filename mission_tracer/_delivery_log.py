@@ -171,6 +171,11 @@ class LogFollower:
         return self._state.cursor
 
     @property
+    def retries(self) -> set[int]:
+        """Which refused facts are to be sent again, as far as was read."""
+        return self._state.retries
+
+    @property
     def parked(self) -> str | None:
         """Why the run cannot be delivered, as far as was read; `None` when nothing hinders it."""
         return self._state.parked

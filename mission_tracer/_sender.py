@@ -178,14 +178,16 @@ class Sender:
                     elif self._monotonic() >= leave_at and self._may_leave():
                         return
                 except BaseException as error:  # noqa: BLE001 - the sender must outlive whatever happens in it
-                    if self._stopped:
-                        return
-                    self._notices.say("error", "the sender met an error and goes on", cause="sender", why=repr(error))
-                    time.sleep(_BRISK)  # whatever it is, not in a hot loop
+                    self._complain(error)
         finally:
             with self.progress:
                 self._threads -= 1
                 self.progress.notify_all()
+
+    def _complain(self, error: BaseException) -> None:
+        if not self._stopped:
+            self._notices.say("error", "the sender met an error and goes on", cause="sender", why=repr(error))
+            time.sleep(_BRISK)  # whatever it is, not in a hot loop
 
     def _may_leave(self) -> bool:
         """Let a thread go when another one watches for work."""
