@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from typing import Any, Protocol
 
 from mission_tracer._propagation_share import Share
+from mission_tracer._recorder_ends import at_exit, never_at_exit
 from mission_tracer.integrations._patches import Patches, ours
 from mission_tracer.recorder import Recorder
 from mission_tracer.runs import Run
@@ -24,6 +26,7 @@ class BeforeEnds:
     def __init__(self) -> None:
         self._holders: weakref.WeakSet[Any] = weakref.WeakSet()
         self._patches: Patches | None = None
+        self._exit_pid = 0
 
     def add(self, holder: Holder) -> None:
         """Let a holder hear of the ends to come."""
@@ -33,7 +36,8 @@ class BeforeEnds:
             self._patches.wrap(Run, "leave_step", self._step)
             self._patches.wrap(Run, "end", self._run)
             self._patches.wrap(Share, "end", self._block)
-            self._patches.wrap(Recorder, "flush", self._flush)
+            for name in ("flush", "exit"):
+                self._patches.wrap(Recorder, name, self._flush)
 
     def discard(self, holder: Holder) -> None:
         """Let a holder hear of them no more."""
@@ -41,6 +45,19 @@ class BeforeEnds:
         if not self._holders and self._patches is not None:
             patches, self._patches = self._patches, None
             patches.undo()
+            never_at_exit(self._settle_all)
+            self._exit_pid = 0
+
+    def expect_exit(self) -> None:
+        """Hear of the end of this process, before the recorder does, which is to record something by now."""
+        if self._exit_pid != os.getpid():
+            self._exit_pid = os.getpid()
+            # What is registered last is called first. The recorder's own call may have been registered before it was
+            # wrapped.
+            at_exit(self._settle_all)
+
+    def _settle_all(self) -> None:
+        self._settle(None)
 
     @ours
     def _settle(self, run: Run | None, step_id: str | None = None) -> None:

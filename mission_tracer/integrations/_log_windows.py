@@ -171,6 +171,7 @@ class LogWindows:
             due.append(_Batch(run, step_id, [shown]))
         else:
             window.add(shown)
+            before_ends.expect_exit()
             if over:
                 due += window.take()
         return due

@@ -336,13 +336,14 @@ def test_a_forked_child_does_not_repeat_what_waits(windows: LogWindows, journal:
 
 def test_closing_gives_our_classes_back() -> None:
     """When nobody holds anything back any more, nobody hears of the ends."""
-    before = vars(Run)["leave_step"], vars(Run)["end"], vars(Recorder)["flush"]
+    before = vars(Run)["leave_step"], vars(Run)["end"], vars(Recorder)["flush"], vars(Recorder)["exit"]
     assert before_ends._patches is None
     one, two = LogWindows(1), LogWindows(1)
     one.close()
     assert vars(Run)["leave_step"] is not before[0]
     two.close()
-    assert are_the_same((vars(Run)["leave_step"], vars(Run)["end"], vars(Recorder)["flush"]), before)
+    after = vars(Run)["leave_step"], vars(Run)["end"], vars(Recorder)["flush"], vars(Recorder)["exit"]
+    assert are_the_same(after, before)
 
 
 def test_an_error_of_a_holder_does_not_keep_a_step_from_ending(journal: Journal) -> None:

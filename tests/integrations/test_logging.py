@@ -7,6 +7,8 @@ import io
 import logging
 import logging.config
 import logging.handlers
+import multiprocessing
+import os
 import queue
 import subprocess
 import sys
@@ -336,21 +338,41 @@ def test_the_handlers_own_flush_writes_what_waits(logger: logging.Logger, journa
     handler.close()
 
 
-def test_what_waits_is_sent_at_exit(api: Any, tmp_path: Path) -> None:
-    """A script that ends in the middle of a run, with lines that wait, delivers them."""
+@pytest.mark.parametrize("first", ["instrument", "record"])
+def test_what_waits_is_sent_at_exit(first: str, api: Any, tmp_path: Path) -> None:
+    """A script that ends in the middle of a run, with lines that wait, delivers them, whatever it did first."""
     script = f"""
 import logging, os
 import mission_tracer as mt
 mt.configure(api_key="K", base_url={api.base_url!r})
+if {first == "instrument"}:
+    mt.instrument("logging", window=1000)
+run = mt.mission_run("m").__enter__()
 mt.instrument("logging", window=1000)
 logging.getLogger().setLevel(logging.INFO)
-run = mt.mission_run("m").__enter__()
 for number in range(5):
     logging.info("line %d", number)
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
     found = api.only_run()["events"]
     assert [e.summary for e in found][:2] == ["line 0", "4 log records: line 1"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_waits_in_a_child_is_written_at_its_exit(logger: logging.Logger, journal: Journal) -> None:
+    """A child of `multiprocessing`, which leaves past `atexit`, writes its lines."""
+    mt.configure(strict=True)
+    mt.instrument("logging", window=1000)
+
+    def work() -> None:
+        for number in range(3):
+            logger.info("of the child %d", number)
+
+    with mt.mission_run("m"):
+        child = multiprocessing.get_context("fork").Process(target=work)
+        child.start()
+        child.join()
+    assert [e[1] for e in events(journal())] == ["of the child 0", "2 log records: of the child 1"]
 
 
 def test_records_know_their_step_across_threads_and_queues(logger: logging.Logger, journal: Journal) -> None:
