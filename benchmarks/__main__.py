@@ -30,7 +30,9 @@ def main(words: Sequence[str] | None = None) -> int:
     pythons = _pythons(given.columns, given.environments, results, here=given.here)
     runs = 1 if given.quick else given.runs
     for name in given.rows:
-        command = f"python -m benchmarks --rows {name}" + (" --quick" if given.quick else "")
+        command = f"python -m benchmarks --rows {name}" + (" --quick" if given.quick else f" --runs {given.runs}")
+        if set(given.columns) != set(COLUMNS):
+            command += f" --columns {' '.join(given.columns)}"
         results.begin(name, command)
         _measure(name, rows[name], pythons, results, runs=runs, quick=given.quick)
         results.save()
@@ -106,6 +108,7 @@ def _measure(name: str, row: ModuleType, pythons: dict[str, Path], results: Resu
             else:
                 for column in columns:
                     one(case, options, column)
+                    results.save()  # what is measured stays, even when the rest is given up
 
 
 def _run_scripts(pythons: dict[str, Path], results: Results) -> None:

@@ -132,4 +132,8 @@ def machine() -> str:
     """Say what it was measured on."""
     import os
 
-    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}."
+    busy = os.getloadavg()[1]
+    said = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}."
+    if busy > (os.cpu_count() or 1):
+        said += f" The machine was busy with other work (load average {busy:.0f}): every time here is too long."
+    return said
