@@ -71,9 +71,10 @@ def section(results: Results, name: str, row: ModuleType) -> list[str]:
         lines += [*_ratios(results, name), ""]
     for case in found:
         columns = [column for column in COLUMNS if column in found[case]]
-        runs = max(len(values) for column in columns for values in found[case][column].values())
+        counts = sorted({len(values) for column in columns for values in found[case][column].values()})
+        runs = f"{counts[0]} to {counts[-1]} runs" if len(counts) > 1 else f"{counts[0]} run{'s' * (counts[0] > 1)}"
         unit = f" ({row.UNIT})" if row.UNIT else ""
-        lines += [f"### {case[0].upper()}{case[1:]}{unit}, median of {runs} {'runs' if runs > 1 else 'run'}", ""]
+        lines += [f"### {case[0].upper()}{case[1:]}{unit}, median of {runs}", ""]
         lines += _table("", row.METRICS, {
             COLUMNS[column].title: [number(results.middle(name, case, column, metric)) for metric in row.METRICS]
             for column in columns
