@@ -74,6 +74,11 @@ class DeliveryLog:
         self._is_released = last in {b"", _RELEASED, _FINISHED}
         self.predecessor_at = None if self._is_released else stat.st_mtime
 
+    @property
+    def has_file(self) -> bool:
+        """Say whether the log is a file, which others see."""
+        return self._file is not None
+
     def note(self, record: _records.Record) -> None:
         """Write a record down and take it in. Facts held in memory are nobody else's: nothing is written of them."""
         if self._file is not None and getattr(record, "position", 0) < _records.MEMORY:

@@ -131,7 +131,15 @@ class Directory:
             if name.endswith(_LOG) and not self.journal(key).exists():
                 with suppress(OSError), closing(AppendFile(self.delivered / f"{key}{_JOURNAL}", create=False)) as file:
                     if try_lock(file.fd) and file.is_in_place():
-                        self.log(key).replace(self.delivered / name)
+                        self._reunite(key)
+
+    def _reunite(self, key: str) -> None:
+        log = self.log(key)
+        away = self.delivered / log.name
+        if not away.exists():
+            log.replace(away)
+        elif log.stat().st_size == 0:
+            log.unlink()  # made by somebody who came too late
 
     def prune(self, *, now: float, retention: float, most_bytes: int) -> list[str]:
         """Delete delivered runs last touched longer ago than `retention`, and the oldest ones over a size.

@@ -271,6 +271,9 @@ class Roster:
         try:
             lane = self._opening.open(key, own)
         except FileNotFoundError:
+            # Put away in the moment we looked: a log that we opened too late must not stay behind.
+            if self._directory is not None:
+                self._directory.tidy()
             if own is not None:
                 self._take_leave(key, own)
             return None

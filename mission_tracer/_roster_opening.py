@@ -95,12 +95,12 @@ class Opening:
     def _open_log(self, directory: Directory | None, key: str, stream: Stream | None) -> DeliveryLog | None:
         if directory is None:
             return DeliveryLog(None)
-        directory.find_log(key)
         if not directory.journal(key).exists():
             if stream is None or stream.journal.file is None:
                 raise FileNotFoundError(directory.journal(key))
             # Deleted under our hands: what it holds can be read as long as it is open, by nobody else.
             return DeliveryLog(None)
+        directory.find_log(key)
         log = DeliveryLog(directory.log(key), power=self.power, on_trouble=self._log_trouble)
         return log if log.try_open() else None
 
@@ -122,7 +122,7 @@ class Opening:
 
     def _hindrance(self, directory: Directory, key: str, own: Own | None, log: DeliveryLog) -> Nothing | Refused | None:
         """Say why a run is not for us; close it first when its processes are dead."""
-        if not directory.journal(key).exists():
+        if not log.has_file:
             return None
         if own is None and (nothing := self._prepare(directory, key)) is not None:
             return nothing
