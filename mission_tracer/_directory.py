@@ -165,7 +165,7 @@ class Directory:
 
     def is_due(self, *, now: float, every: float) -> bool:
         """Say whether nobody has pruned for `every` seconds, and take the turn."""
-        stamp = self.delivered / _SWEPT
+        stamp = self.root / _SWEPT
         try:
             if 0 <= now - stamp.stat().st_mtime < every:
                 return False

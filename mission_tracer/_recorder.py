@@ -62,6 +62,7 @@ class Recorder:
         self.runs: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self.watches_signals = False
+        self.stays = False  # True: `configure` leaves it in place, since a test reads it
         self._predecessors: list[Recorder] = []
         self._room = Room(settings.max_memory_facts)
         self._disk = Disk(self._disk_trouble)

@@ -35,7 +35,8 @@ def _make_default() -> Recorder:
 def configure(**given: Any) -> Recorder:
     """Set settings for this process; what is not given comes from the environment, then the defaults.
 
-    The recorder before this one flushes nothing and loses nothing: its journals are delivered by the new one.
+    The recorder before this one flushes nothing and loses nothing: its journals are delivered by the new one. Under the
+    test kit the settings are only checked: the test goes on recording in memory.
 
     Raises:
         ConfigurationError: A name or a value is wrong; the message names it and what is allowed.
@@ -48,10 +49,13 @@ def configure(**given: Any) -> Recorder:
 
 
 def replace(recorder: Recorder) -> Recorder:
-    """Make a recorder the default one; end the one before."""
-    global _default
+    """Make a recorder the default one and end the one before, unless a test reads that; return the default one."""
+    global _default  # noqa: PLW0603 - the one piece of module state
     with _default_lock:
-        old, _default = _default, recorder
+        old = _default
+        if old is not None and old.stays:
+            return old
+        _default = recorder
     if old is not None and old is not recorder:
         old.retire(recorder)
     return recorder

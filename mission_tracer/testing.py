@@ -101,6 +101,7 @@ class MissionRecorder:
             stream=self._make_stream,
             key=(lambda: f"run{keys()}") if deterministic else facts.new_key,
         )
+        self.recorder.stays = True  # a program that configures itself would leave the test, and send
 
     def _make_stream(self, key: str, journal: Journal) -> Stream:
         stream = Stream(key, journal, writer=self._writer, clock=self._clock)

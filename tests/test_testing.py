@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +126,54 @@ def test_the_recorder_before_comes_back() -> None:
     with recording():
         assert recorder.default() is not before
     assert recorder.default() is before
+
+
+def test_a_program_that_configures_itself_stays_in_the_test(tmp_path: Path) -> None:
+    """`configure` in the tested program is checked, and changes nothing: nothing is sent, nothing is written."""
+    with recording() as recorded:
+        mt.configure(api_key="KEY_of_production", dir=str(tmp_path / "other"))
+        agent("x")
+        with pytest.raises(mt.ConfigurationError):
+            mt.configure(nonsense=1)
+    recorded.assert_run(status="succeeded")
+    assert not (tmp_path / "other").exists()
+    assert mt.configure(enabled=False) is recorder.default()
+    assert not recorder.default().enabled
+
+
+def test_every_kind_of_callable_is_read_back() -> None:
+    """Coroutines, generators and threads under the kit are recorded as elsewhere."""
+
+    @plan_step
+    async def later() -> int:
+        return 1
+
+    @plan_step
+    def items() -> Iterator[int]:
+        yield 1
+        yield 2
+
+    with recording() as recorded, mission_run("m"):
+        assert asyncio.run(later()) == 1
+        for _ in items():
+            break
+        thread = threading.Thread(target=mt.carry(search), args=("x",))
+        thread.start()
+        thread.join()
+    run = recorded.assert_run(steps=[("later", "completed"), ("items", "completed")])
+    assert [event.type for event in run.events][-2:] == ["tool_call", "tool_result"]
+    assert [step.attempt for step in run.steps] == [1, 1]
+
+
+def test_recordings_nest() -> None:
+    """A recording inside a recording takes what happens inside it."""
+    with recording() as outer:
+        with recording() as inner, mission_run("inner"):
+            pass
+        with mission_run("outer"):
+            pass
+    assert [run.mission for run in outer.runs] == ["outer"]
+    assert [run.mission for run in inner.runs] == ["inner"]
 
 
 def test_the_kit_is_strict() -> None:
