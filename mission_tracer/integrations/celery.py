@@ -16,7 +16,7 @@ from mission_tracer._propagation_share import Share, join
 from mission_tracer.integrations._patches import ours, require
 from mission_tracer.steps import Step
 
-signals = require("celery.signals", "5.2")
+signals = require("celery.signals", "5.3")
 
 _ID = 8  # characters of a task's id that tell its step from others of its name
 
