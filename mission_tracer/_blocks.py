@@ -187,35 +187,45 @@ class MissionRun(Block[Run]):
     ) -> Entry[Run]:
         given = _arguments(recording, function, args, kwargs, bound=bound) if "args" in self._keeps else {}
         values = {**recording.capture.value(self._input), **given} if self._input else given
-        return self._open_run(recording, self._name or _name_of(function), values, _doc_of(function))
+        module = getattr(function, "__module__", None)
+        return self._open_run(recording, self._name or _name_of(function), values, _doc_of(function), module)
 
     def _begin_block(self, recording: recorder.Recorder) -> Entry[Run]:
         values = recording.capture.value(self._input) if self._input else {}
-        return self._open_run(recording, self._name or "mission", values, None)
+        return self._open_run(recording, self._name or "mission", values, None, None)
 
     def _silent(self, recording: recorder.Recorder) -> Entry[Run]:
         return Entry(Run(recording, None, name=self._name or ""), current=False)
 
     def _open_run(
-        self, recording: recorder.Recorder, name: str, values: dict[str, Any], about: str | None
+        self,
+        recording: recorder.Recorder,
+        name: str,
+        values: dict[str, Any],
+        about: str | None,
+        module: str | None,
     ) -> Entry[Run]:
         spec = self._spec(name)
         if spec.description is None and about:
             spec = self._spec(name, description=about)
-        run = open_run(recording, spec, values=values, metadata=self._metadata, plan=map(_describe, self._plan))
+        plan = [_describe(step, module) for step in self._plan]
+        run = open_run(recording, spec, values=values, metadata=self._metadata, plan=plan)
         run.keeps_result = "result" in self._keeps
         return Entry(run, current=True)
 
 
-_described: weakref.WeakValueDictionary[str, PlanStep] = weakref.WeakValueDictionary()
-"""The decorated steps by name: a plan that names one gives its description, which cannot be changed afterwards."""
+_described: dict[str, weakref.WeakValueDictionary[str | None, PlanStep]] = {}
+"""The decorated steps that have a description, by name and module: a plan that names one gives its description, which
+cannot be changed afterwards."""
 
 
-def _describe(step: facts.PlannedStep) -> facts.PlannedStep:
-    known = _described.get(step.step_id)
-    if known is None or known.about is None or step.description != step.step_id:
+def _describe(step: facts.PlannedStep, module: str | None) -> facts.PlannedStep:
+    """Describe a planned step as its decorator does: one of the run's own module, else the last of that name."""
+    named = _described.get(step.step_id)
+    if not named or step.description != step.step_id:
         return step
-    return msgspec.structs.replace(step, description=known.about)
+    known = named.get(module) or next(reversed(list(named.values())), None)
+    return msgspec.structs.replace(step, description=known.about) if known is not None else step
 
 
 class PlanStep(Block[Step]):
@@ -241,7 +251,9 @@ class PlanStep(Block[Step]):
     def __call__(self, function: F) -> F:
         """Decorate a callable: each call is one step."""
         self.about = self.about or _doc_of(function)
-        _described[self._name or _name_of(function)] = self
+        if self.about:
+            named = _described.setdefault(self._name or _name_of(function), weakref.WeakValueDictionary())
+            named[getattr(function, "__module__", None)] = self
         return super().__call__(function)
 
     def _begin_call(

@@ -43,6 +43,8 @@ class Delivery:
         self.directory = directory
         self.is_offline = settings.api_key is None
         self.sends = settings.sender == "thread" and not self.is_offline
+        if self.sends:
+            _load_transport()
         self.roster = Roster(
             directory,
             base_url=settings.base_url,
@@ -64,10 +66,7 @@ class Delivery:
         )
 
     def _transport(self) -> Transport:
-        # Reached on a sender's thread: importing httpx takes longer than all of the recording side together.
-        from mission_tracer._transport import Transport
-
-        return Transport(
+        return _load_transport()(
             self.settings.base_url,
             self.settings.api_key or "",
             timeout=self.settings.request_timeout,
@@ -132,3 +131,14 @@ class Delivery:
         self.sender.stop(timeout)
         self.roster.close()
         self.sender.restart()
+
+
+def _load_transport() -> type[Transport]:
+    """Import the HTTP library, once there is something to send; it takes longer than all the rest together.
+
+    On the thread that records, not on a sender's: else a program may find httpx half imported in `sys.modules`, and a
+    fork in that moment would leave its child an import that never ends.
+    """
+    from mission_tracer._transport import Transport
+
+    return Transport

@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pprint import pformat
 from typing import Any
 
 from mission_tracer import facts, recorder
@@ -220,9 +219,18 @@ def _run_of(stream: Stream) -> RecordedRun:
     )
 
 
-def _difference(wanted: object, found: object) -> str:
-    lines = difflib.ndiff(pformat(wanted, width=60).splitlines(), pformat(found, width=60).splitlines())
+def _difference(wanted: dict[str, Any], found: dict[str, Any]) -> str:
+    lines = [line.rstrip() for line in difflib.ndiff(_lines(wanted), _lines(found)) if not line.startswith("?")]
     return "the run is not as expected (- expected, + recorded):\n" + "\n".join(lines)
+
+
+def _lines(data: dict[str, Any]) -> list[str]:
+    """Say each value on a line of its own, and each item of a list."""
+    lines = []
+    for name, value in data.items():
+        items = value if isinstance(value, list) else []
+        lines += [f"{name}:", *(f"    {item!r}" for item in items)] if items else [f"{name}: {value!r}"]
+    return lines
 
 
 _DRAWN = {"mission_tracer", "duration_ms", "call_id", "host", "traceback"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ import pytest
 import mission_tracer as mt
 from mission_tracer import _context, recorder
 from mission_tracer.facts import Fact, decode
+
+
+def pytest_configure() -> None:
+    """Take SIGINT as at a terminal: in a shell's background, programs that a test starts would inherit it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import ROOT, environment, run
 
 from benchmarks import guard
 from benchmarks.page import Results, number
 from benchmarks.sink import running
 from benchmarks.targets import verdicts
+from tests.processes import ROOT, environment, run
 
 
 @pytest.mark.slow

@@ -7,15 +7,15 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import contract
 import httpx
 import msgspec
 import pytest
-from scripted import DROP, HANG, KEY, Answer, Asker, ScriptedServer, scripted_server
 
 from mission_tracer import _context, errors, models
 from mission_tracer._endpoints import OPERATIONS
 from mission_tracer.client import AsyncMissionsClient, MissionsClient
+from tests import contract
+from tests.scripted import DROP, HANG, KEY, Answer, Asker, ScriptedServer, scripted_server
 
 MISSION = contract.sample("MissionData")
 TROUBLES = [DROP, Answer(200, {"data": MISSION}, cut=10), Answer(500), Answer(503), Answer(408)]

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import contract
 import pytest
-from scripted import KEY, Answer, Asker, ScriptedServer, scripted_server
 
 from mission_tracer import errors
 from mission_tracer.client import AsyncMissionsClient, MissionsClient
 from mission_tracer.models import MissionRunData
+from tests import contract
+from tests.scripted import KEY, Answer, Asker, ScriptedServer, scripted_server
 
 RUN = contract.sample("MissionRunData")
 

@@ -339,3 +339,28 @@ def test_an_unknown_event_type_is_recorded_as_custom(journal: Journal) -> None:
     mt.configure(strict=True)
     with mission_run("m"), pytest.raises(ValueError, match="type must be one of"):
         log_event("hello", type="note")
+
+
+def test_a_plan_takes_a_decorated_steps_description(journal: Journal) -> None:
+    """A plan describes a step as its decorated function does: the one of the run's own module, else the last."""
+
+    def of_module(module: str, about: str | None) -> Any:
+        def gather() -> None: ...
+
+        gather.__module__ = module
+        return plan_step(description=about)(gather)
+
+    kept = [of_module(__name__, "Of this module"), of_module("another", "Of another"), of_module("third", None)]
+
+    @mission_run("Here", plan=["gather", ("other", "Its own words")])
+    def here() -> None: ...
+
+    here()
+    with mission_run("There", plan=["gather"]):
+        pass
+    planned = [fact.steps for fact in journal() if isinstance(fact, facts.PlanDeclared)]
+    assert [[step.description for step in steps] for steps in planned] == [
+        ["Of this module", "Its own words"],
+        ["Of another"],
+    ]
+    assert kept

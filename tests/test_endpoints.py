@@ -4,7 +4,6 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-import contract
 import msgspec
 import pytest
 from hypothesis import example, given
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from mission_tracer import errors
 from mission_tracer._endpoints import MAX_RETRY_AFTER, OPERATIONS, Operation, Request, build, parse, retry_after
 from mission_tracer.models import CreateEventRequest, CreateMissionRequest, EventType, MissionData, MissionsListResponse
+from tests import contract
 
 LOG = OPERATIONS["missions.runs.events.log"]
 IDS = {"mission_id": "m", "run_id": "r"}

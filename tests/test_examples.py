@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import processes
 import pytest
+
+from tests import processes
 
 telnyx = pytest.importorskip("telnyx")
 pytest.importorskip("starlette")

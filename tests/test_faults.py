@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from faults import KINDS, MIXED, faulty, read_rates
+
+from tests.faults import KINDS, MIXED, faulty, read_rates
 
 BROKEN = (httpx.RemoteProtocolError, httpx.ReadError)
 

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta, timezone
 from enum import Enum
 from typing import Any
 
-import contract
 import msgspec
 import pytest
 
@@ -19,6 +18,7 @@ from mission_tracer.models import (
     MissionRunData,
     RunStatus,
 )
+from tests import contract
 
 UTC = timezone.utc
 DEFINED = {

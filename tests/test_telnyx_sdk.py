@@ -4,9 +4,10 @@ import re
 import subprocess
 import sys
 
-import contract
 import httpx
 import pytest
+
+from tests import contract
 
 telnyx = pytest.importorskip("telnyx")
 pytest.importorskip("uvicorn")

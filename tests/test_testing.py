@@ -84,8 +84,20 @@ def test_assert_run_shows_the_difference() -> None:
     recorded.assert_run(mission="Find", steps=[("research", "completed"), "calls"])
     with pytest.raises(AssertionError, match=r"- .*failed(.|\n)*\+ .*succeeded"):
         recorded.assert_run(status="failed")
+    with pytest.raises(AssertionError) as caught:
+        recorded.assert_run(status="failed", steps=[("research", "completed"), ("calls", "completed")])
+    assert str(caught.value).splitlines()[1:] == [
+        "- status: 'failed'",
+        "+ status: 'succeeded'",
+        "  steps:",
+        "      ('research', 'completed')",
+        "-     ('calls', 'completed')",
+        "+     ('calls', 'skipped')",
+    ]
     with pytest.raises(AssertionError, match="calls"):
         recorded.assert_run(steps=["research"])
+    with pytest.raises(AssertionError, match=r"- steps: \[\]"):
+        recorded.assert_run(steps=[])
     with pytest.raises(AssertionError, match="expected one run of mission 'Other'"):
         recorded.assert_run(mission="Other")
 

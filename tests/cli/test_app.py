@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import processes
 import pytest
 
 from mission_tracer.cli import app
 from mission_tracer.cli.command import Command
+from tests import processes
 
 from .conftest import Call
 

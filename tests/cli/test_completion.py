@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import processes
 import pytest
+
+from tests import processes
 
 from .conftest import Call
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import httpx
-import processes
 import pytest
 
 import mission_tracer as mt
 from mission_tracer.client import MissionsClient
+from tests import processes
 
 from .conftest import Call
 

@@ -9,11 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import processes
 import pytest
 
 from mission_tracer.cli.demo import watch_script
 from mission_tracer.cli.picture import RunPicture
+from tests import processes
 
 pytest.importorskip("packaging")
 

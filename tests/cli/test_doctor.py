@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import processes
 import pytest
-from scripted import Answer, scripted_server
 
 from mission_tracer.cli.doctor import examine
+from tests import processes
+from tests.scripted import Answer, scripted_server
 
 from .conftest import Call, Said
 

@@ -13,13 +13,13 @@ import termios
 from collections.abc import Callable
 from pathlib import Path
 
-import processes
 import pytest
 
 from mission_tracer._directory import Directory
 from mission_tracer.cli import journals
 from mission_tracer.cli.picture import RunPicture
 from mission_tracer.client import MissionsClient
+from tests import processes
 
 MT = f"{sys.executable} -m mission_tracer"
 Shell = Callable[..., subprocess.CompletedProcess[str]]

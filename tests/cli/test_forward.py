@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import processes
 import pytest
 
 from mission_tracer.client import MissionsClient
+from tests import processes
 
 AGENT = """
 import mission_tracer as mt

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import processes
 import pytest
 
 from mission_tracer.client import MissionsClient
+from tests import processes
 
 from .conftest import Call
 

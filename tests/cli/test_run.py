@@ -9,12 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-import processes
 import pytest
 
 from mission_tracer._directory import Directory
 from mission_tracer.cli import journals
 from mission_tracer.cli.picture import RunPicture
+from tests import processes
 
 PICKLE = """
 import pickle

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import httpx
-import processes
+
+from tests import processes
 
 from .conftest import WITHOUT, Call
 

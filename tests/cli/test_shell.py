@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import click
-import processes
 import pytest
 
 from mission_tracer.cli.acts import ACTS
 from mission_tracer.cli.app import app
+from tests import processes
 
 from .conftest import Call
 

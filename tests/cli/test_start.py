@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import processes
 import pytest
 
 from mission_tracer.client import MissionsClient
+from tests import processes
 
 from .conftest import Call
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import processes
-
 import mission_tracer as mt
 from mission_tracer.facts import new_key
+from tests import processes
 
 from .conftest import Call
 

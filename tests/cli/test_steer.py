@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import processes
 import pytest
 
 import mission_tracer as mt
 from mission_tracer.client import MissionsClient
+from tests import processes
 
 from .conftest import Call
 

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import processes
 import pytest
 
 import mission_tracer as mt
 from mission_tracer import recorder
 from mission_tracer.client import MissionsClient
+from tests import processes
 
 from .conftest import Call
 

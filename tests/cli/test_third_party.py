@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import processes
 import pytest
+
+from tests import processes
 
 telnyx = pytest.importorskip("telnyx")
 pytest.importorskip("markdown_it")

@@ -15,7 +15,6 @@ pytest.importorskip("langgraph")
 pytest.importorskip("langgraph.checkpoint.sqlite")
 pytest.importorskip("langchain")
 
-import processes
 from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -28,6 +27,7 @@ import mission_tracer as mt
 from mission_tracer import _context
 from mission_tracer.facts import RunOpened
 from mission_tracer.integrations.langchain import MissionCallbackHandler
+from tests import processes
 
 from .langchain_fakes import add, calls, model, question, through
 from .langgraph_approval import State, build, find

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-import contract
 import httpx
 
 from mission_tracer.server import Behaviour, Store, create_app
 from mission_tracer.server.attachments import KINDS
+from tests import contract
 
 UUID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 

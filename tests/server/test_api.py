@@ -1,10 +1,10 @@
 """What holds for all operations: paths, prefixes, methods, keys."""
 
-import contract
 import pytest
 
 from mission_tracer.server import Store
 from mission_tracer.server.operations import HANDLERS, ROUTES
+from tests import contract
 
 from .driver import UUID, api, data, new_mission, new_run, refused
 

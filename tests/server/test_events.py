@@ -1,6 +1,6 @@
 """Events: logged once per key, listed and filtered."""
 
-import contract
+from tests import contract
 
 from .driver import UUID, api, data, faults, new_run, refused
 

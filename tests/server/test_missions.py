@@ -1,6 +1,6 @@
 """Missions: created, read, listed, replaced, cloned and deleted."""
 
-import contract
+from tests import contract
 
 from .driver import UUID, api, data, faults, new_mission, new_run, refused, steps
 

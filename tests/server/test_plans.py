@@ -2,8 +2,9 @@
 
 from urllib.parse import quote
 
-import contract
 import pytest
+
+from tests import contract
 
 from .driver import api, data, faults, new_run, refused, steps
 

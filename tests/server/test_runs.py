@@ -1,7 +1,8 @@
 """Runs: started, moved from status to status, listed."""
 
-import contract
 import pytest
+
+from tests import contract
 
 from .driver import UUID, api, data, faults, new_mission, new_run, refused
 

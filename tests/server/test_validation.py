@@ -1,6 +1,5 @@
 """Bodies and queries: decoded, or every fault named."""
 
-import contract
 import msgspec
 import pytest
 from hypothesis import given
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 from mission_tracer import models
 from mission_tracer.server.answers import InvalidError
 from mission_tracer.server.validation import decode, is_uuid, page_of
+from tests import contract
 
 REQUESTS = [name for name in contract.SCHEMAS if name.endswith("Request")]
 JSON = st.recursive(
