@@ -1,33 +1,37 @@
 """Know which OpenTelemetry instrumentations tell what a framework's own integration records already.
 
 An instrumentation of a framework makes spans of the calls that our handler for that framework is told too, and nothing
-in the span or in its context says so: the span may even begin before our handler is called. So whoever records a
-framework covers its instrumentations by name, for as long as it is at work.
+in the span says so: it may even begin before our handler is called. So whoever records a framework is asked, each time
+such a span begins, whether it is at work on that call.
 """
 
 from __future__ import annotations
 
 import weakref
-from typing import Any
-
-_covered: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDictionary()
+from typing import Any, Protocol
 
 
-def cover(holder: Any, *origins: str) -> None:
-    """Have spans of instrumentations left alone while an object is alive, and until `uncover`.
+class Coverer(Protocol):
+    """Who records a framework."""
 
-    Args:
-        holder: Who records the same calls.
-        origins: The instrumentations' names, as their tracers have them.
-    """
-    _covered[holder] = origins
+    def covers(self, origin: str) -> bool:
+        """Say whether it records, here and now, what an instrumentation tells.
+
+        Args:
+            origin: The instrumentation's name, as its tracer has it.
+        """
+        ...
 
 
-def uncover(holder: Any) -> None:
-    """Leave them alone no more."""
-    _covered.pop(holder, None)
+# That one of these is alive says nothing: the program may keep it for later, and the collector may be late.
+_coverers: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def cover(coverer: Coverer) -> None:
+    """Ask somebody from now on."""
+    _coverers.add(coverer)
 
 
 def is_covered(origin: str) -> bool:
     """Say whether somebody records what an instrumentation tells."""
-    return any(origin in origins for origins in list(_covered.values()))
+    return any(coverer.covers(origin) for coverer in list(_coverers))

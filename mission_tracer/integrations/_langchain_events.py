@@ -68,8 +68,17 @@ def end_tool(track: Track, output: Any) -> Any:
 
 
 def fail_tool(track: Track, error: BaseException) -> None:
-    """Log `error` for a call of a tool."""
-    track.note_error(error, **track.about, duration_ms=track.duration_ms)
+    """Log `error` for a call of a tool: what it raised, or that it was cancelled."""
+    if is_cancellation(error):
+        cancel_tool(track)
+    else:
+        track.note_error(error, **track.about, duration_ms=track.duration_ms)
+
+
+def cancel_tool(track: Track) -> None:
+    """Log `error` for a call of a tool that somebody had not the patience for, whether the framework tells it or not."""
+    about = {**track.about, "duration_ms": track.duration_ms, "cancelled": True}
+    track.write("error", f"{track.about.get('tool', track.name)} was cancelled", about)
 
 
 def end_model(track: Track, response: Any) -> Any:
@@ -99,8 +108,7 @@ def log_custom(track: Track, name: str, data: Any) -> None:
 def give_up(track: Track, why: BaseException) -> None:
     """End what no hook will end any more."""
     if track.kind == "tool":
-        about = {**track.about, "duration_ms": track.duration_ms, "cancelled": True}
-        track.write("error", f"{track.about.get('tool', track.name)} was cancelled", about)
+        cancel_tool(track)
     elif track.kind == "model":
         _write_answer(track, answer_of(None, track.about), cancelled=True)
     if track.step is not None:

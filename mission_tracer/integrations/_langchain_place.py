@@ -30,6 +30,14 @@ here: ContextVar[Any] = ContextVar("mission_tracer_langchain_here", default=None
 """The innermost chain or tool that was begun in this context; it may be over."""
 
 
+def is_within_chain() -> bool:
+    """Say whether a chain or tool that is recorded is under way in this context."""
+    place = here.get()
+    while isinstance(place, Place) and not place.holder.is_open:
+        place = place.outer
+    return place is not None
+
+
 class Mark(int):
     """Stand in `_context.owner` for the rank of a framework; false as soon as its holder needs it no more.
 

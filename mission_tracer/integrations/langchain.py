@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from mission_tracer import recorder
-from mission_tracer.integrations._coverage import cover, uncover
+from mission_tracer.integrations._coverage import cover
 from mission_tracer.integrations._patches import Patches, require
 
 require("langchain_core", "1.0", distribution="langchain-core")
@@ -37,6 +37,7 @@ from mission_tracer.integrations._langchain_graph import (  # noqa: E402
     is_interrupt,
     tell_breakpoints,
 )
+from mission_tracer.integrations._langchain_place import is_within_chain  # noqa: E402
 from mission_tracer.integrations._langchain_runs import OwnRuns  # noqa: E402
 from mission_tracer.plans import check_name  # noqa: E402
 
@@ -99,7 +100,8 @@ class MissionCallbackHandler(GraphHandler):
         spec = {"id": mission_id, "description": description, "instructions": instructions, "model": model}
         runs = OwnRuns(None if mission is None else check_name(mission, "mission"), spec, metadata)
         self._following = Following(runs, lone_calls=lone_calls)
-        cover(self, *_INSTRUMENTATIONS)
+        self.is_everywhere = False  # true while every call is told to it
+        cover(self)
         self._made_with = (mission, mission_id, description, instructions, model, metadata, lone_calls)
 
     @property
@@ -112,10 +114,14 @@ class MissionCallbackHandler(GraphHandler):
         """How many chains, nodes, tools and models are under way."""
         return len(self._following)
 
+    def covers(self, origin: str) -> bool:
+        """Say whether it records what an OpenTelemetry instrumentation tells: of every call, or of the one here."""
+        return origin in _INSTRUMENTATIONS and (self.is_everywhere or is_within_chain())
+
     def close(self) -> None:
         """Begin nothing any more; what is under way is recorded to its end."""
         self._following.is_closed = True
-        uncover(self)
+        self.is_everywhere = False
 
     def __reduce__(self) -> Any:
         return _make, self._made_with
@@ -356,6 +362,7 @@ def install(name: str, **options: Any) -> Callable[[], None]:  # noqa: ARG001 - 
     Here `lone_calls` is false unless it is given. The undo lets what is under way be recorded to its end.
     """
     handler = MissionCallbackHandler(**{"lone_calls": False, **options})
+    handler.is_everywhere = True
     # The default of a variable is seen in every thread and context, a value that is set only in this one.
     variable: ContextVar[Any] = ContextVar("mission_tracer_langchain", default=handler)
     hooks.register_configure_hook(variable, inheritable=True, handle_class=MissionCallbackHandler)

@@ -16,7 +16,7 @@ from mission_tracer import _context, recorder
 from mission_tracer._endings import is_cancellation
 from mission_tracer._guard import guarded
 from mission_tracer._ownership import Rank
-from mission_tracer.integrations._coverage import cover, uncover
+from mission_tracer.integrations._coverage import cover
 from mission_tracer.integrations._patches import require
 from mission_tracer.integrations._spans import (
     Answer,
@@ -54,6 +54,8 @@ _KINDS = {
 }
 """A span's type -> what it is to us; the others, `task`, `turn` and `speech_group`, only hold spans together."""
 
+_INSTRUMENTATIONS = ("openinference.instrumentation.openai_agents", "opentelemetry.instrumentation.openai_agents")
+
 
 class MissionTracingProcessor(TracingProcessor):
     """Record every trace as a run of a mission; inside a run that is under way, as a part of that run.
@@ -70,11 +72,15 @@ class MissionTracingProcessor(TracingProcessor):
         self._begun: weakref.WeakSet[Trace] = weakref.WeakSet()
         self._joined: weakref.WeakSet[Node] = weakref.WeakSet()
         self.enabled = True
-        cover(self, "openinference.instrumentation.openai_agents", "opentelemetry.instrumentation.openai_agents")
+        cover(self)
 
     def trouble(self, error: Exception, where: str) -> None:
         """Take an error of ours, as the recorder does."""
         recorder.default().trouble(error, where)
+
+    def covers(self, origin: str) -> bool:
+        """Say whether it records what an OpenTelemetry instrumentation tells: the SDK tells it, or did just now."""
+        return origin in _INSTRUMENTATIONS and self.enabled and (_is_among_the_sdks(self) or len(self._spans) > 0)
 
     # ---- the SDK's hooks ----
 
@@ -142,7 +148,6 @@ class MissionTracingProcessor(TracingProcessor):
     @guarded()
     def shutdown(self) -> None:
         """End what is still under way."""
-        uncover(self)
         self._spans.close()
 
     @guarded()
@@ -331,9 +336,17 @@ def install(name: str, *, mission: str | None = None) -> Callable[[], None]:  # 
         processor.enabled = False
         processor.shutdown()
         # The SDK can only replace its processors, and does not say which it has.
-        several = getattr(get_trace_provider(), "_multi_processor", None)
-        present = getattr(several, "_processors", ())
-        if several is not None and processor in present:
-            several.set_processors([other for other in present if other is not processor])
+        if _is_among_the_sdks(processor):
+            several: Any = _the_sdks()
+            several.set_processors([other for other in several._processors if other is not processor])  # noqa: SLF001
 
     return undo
+
+
+def _the_sdks() -> Any:
+    return getattr(get_trace_provider(), "_multi_processor", None)
+
+
+def _is_among_the_sdks(processor: TracingProcessor) -> bool:
+    # The SDK does not say which processors it has.
+    return processor in getattr(_the_sdks(), "_processors", ())

@@ -715,9 +715,15 @@ def test_flushing_the_sdk_delivers(api: Any) -> None:
 
 
 def test_covers_the_instrumentations_of_the_same_calls() -> None:
-    """While a processor is at work, spans that OpenTelemetry instrumentations make of the same calls are covered."""
+    """While the SDK has a processor of ours, what OpenTelemetry instrumentations tell of the same calls is covered."""
     origin = "openinference.instrumentation.openai_agents"
+    unused = MissionTracingProcessor()
+    assert not is_covered(origin)
     mt.instrument("openai-agents")
     assert is_covered(origin)
     mt.uninstrument("openai-agents")
+    assert not is_covered(origin)
+    set_trace_processors([unused])
+    assert is_covered(origin)
+    set_trace_processors([])
     assert not is_covered(origin)

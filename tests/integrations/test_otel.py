@@ -692,15 +692,22 @@ def test_a_call_that_another_integration_records_is_left_alone(
 
 def test_a_covered_instrumentation_is_left_alone(journal: Journal, provider: TracerProvider) -> None:
     """Spans of an instrumentation whose framework is recorded by another integration tell nothing, until it is not."""
+
+    class Records:
+        at_work = True
+
+        def covers(self, origin: str) -> bool:
+            return self.at_work and origin == "openinference.instrumentation.langchain"
+
     tracer = provider.get_tracer("openinference.instrumentation.langchain")
-    holder = MissionSpanProcessor()
-    _coverage.cover(holder, "openinference.instrumentation.langchain")
+    records = Records()
+    _coverage.cover(records)
     late_loop(tracer)
     assert journal() == []
     with late(tracer, "chain", **{OI: "CHAIN"}), agent(provider.get_tracer("another")):
         pass
     assert tell(journal()) == [("run_opened", "Scout"), ("run_closed", "succeeded", None)]
-    _coverage.uncover(holder)
+    records.at_work = False
     late_loop(tracer)
     assert tell(journal())[2:] == LATE
 
@@ -708,7 +715,7 @@ def test_a_covered_instrumentation_is_left_alone(journal: Journal, provider: Tra
 # ---- real instrumentations ----
 
 
-def run_langchain(provider: TracerProvider) -> None:
+def run_langchain(provider: TracerProvider, callbacks: Any = None, *, how: str = "invoke") -> None:
     """Run a LangChain agent with two tools, one of which fails it, under OpenInference's instrumentation."""
     instrumentation = pytest.importorskip("openinference.instrumentation.langchain")
     agents = pytest.importorskip("langchain.agents")
@@ -738,14 +745,24 @@ def run_langchain(provider: TracerProvider) -> None:
     instrumentor.instrument(tracer_provider=provider)
     try:
         with pytest.raises(ValueError, match="no road"):
-            agents.create_agent(model, [add, fail]).invoke({"messages": [("user", "go")]})
+            called = getattr(agents.create_agent(model, [add, fail]), how)({"messages": [("user", "go")]}, callbacks)
+            if how == "ainvoke":
+                asyncio.run(called)
+            elif how == "stream":
+                list(called)
     finally:
         instrumentor.uninstrument()
 
 
 def test_openinference_for_langchain(journal: Journal, provider: TracerProvider) -> None:
-    """What OpenInference tells of a LangChain agent is a run with a step for each node, every call and answer once."""
+    """What OpenInference tells of a LangChain agent is a run with a step for each node, every call and answer once.
+
+    That a handler of ours is there says nothing, as long as nobody hands it to the agent.
+    """
+    callbacks = pytest.importorskip("mission_tracer.integrations.langchain")
+    idle = callbacks.MissionCallbackHandler()
     run_langchain(provider)
+    assert idle.under_way == 0
     assert tell(journal()) == [
         ("run_opened", "LangGraph"),
         ("step_entered", "model", None),
@@ -779,6 +796,28 @@ def test_openinference_beside_our_own_handler_records_nothing_more(journal: Jour
         "tool_result": 1,
         "error": 1,
     }
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke", "stream"])
+def test_openinference_beside_a_handler_that_is_handed_to_one_call(
+    journal: Journal, provider: TracerProvider, how: str
+) -> None:
+    """A call that is handed a handler of ours is recorded by it alone; the next one, which is not, from its spans."""
+    callbacks = pytest.importorskip("mission_tracer.integrations.langchain")
+    handler = callbacks.MissionCallbackHandler("Handled")
+    run_langchain(provider, {"callbacks": [handler]}, how=how)
+    run_langchain(provider, how=how)
+    for name, found in zip(("Handled", "LangGraph"), runs(journal()), strict=True):
+        kinds = [line[0] for line in found]
+        assert found[0] == ("run_opened", name)
+        assert [kinds.count(kind) for kind in ("step_entered", "message", "tool_call", "tool_result", "error")] == [
+            4,
+            2,
+            2,
+            1,
+            1,
+        ]
+        assert found[-1][:2] == ("run_closed", "failed")
 
 
 ANTHROPIC = """
