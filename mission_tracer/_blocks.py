@@ -13,10 +13,18 @@ import msgspec
 
 from mission_tracer import _context, facts, recorder
 from mission_tracer._callables import record_calls
+from mission_tracer._checks import (
+    check_callable,
+    check_kept,
+    check_mapping,
+    check_mode,
+    check_name,
+    check_text,
+    unless_none,
+)
 from mission_tracer._step_table import Repeat
-from mission_tracer._twin import told
 from mission_tracer.opening import open_run
-from mission_tracer.plans import PlanItem, check_name, plan_items
+from mission_tracer.plans import PlanItem, plan_items
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
 from mission_tracer.tools import ToolCall
@@ -168,18 +176,18 @@ class MissionRun(Block[Run]):
         capture: Iterable[str] | None = None,
     ) -> None:
         super().__init__()
-        self._keeps = _kept(capture)
-        self._name = None if name is None else check_name(name, "name")
+        self._keeps = check_kept(capture)
+        self._name = unless_none(check_name, name, "name")
         self._plan = plan_items(plan)
-        self._input = input
-        self._metadata = metadata
+        self._input = unless_none(check_mapping, input, "input")
+        self._metadata = unless_none(check_mapping, metadata, "metadata")
         self._spec = functools.partial(
             facts.MissionSpec,
-            id=mission_id,
-            description=description,
-            instructions=instructions,
-            model=model,
-            execution_mode=execution_mode,
+            id=unless_none(check_name, mission_id, "mission_id"),
+            description=unless_none(check_text, description, "description"),
+            instructions=unless_none(check_text, instructions, "instructions"),
+            model=unless_none(check_text, model, "model"),
+            execution_mode=unless_none(check_mode, execution_mode, "execution_mode"),
         )
 
     def _begin_call(
@@ -240,13 +248,13 @@ class PlanStep(Block[Step]):
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if repeat not in {None, "reopen", "new"}:
+        if repeat not in (None, "reopen", "new"):
             raise ValueError(f"repeat must be 'reopen', 'new' or None, not {repeat!r}")
-        self._name = None if name is None else check_name(name, "name")
-        self.about = description
+        self._name = unless_none(check_name, name, "name")
+        self.about = unless_none(check_text, description, "description")
         self._captured: tuple[Capture, str] | None = None
         self._repeat: Repeat | None = repeat
-        self._metadata = metadata or {}
+        self._metadata = unless_none(check_mapping, metadata, "metadata") or {}
 
     def __call__(self, function: F) -> F:
         """Decorate a callable: each call is one step."""
@@ -302,10 +310,10 @@ class ToolCalls(Block[ToolCall]):
         reduce: Callable[[list[Any]], Any] | None = None,
     ) -> None:
         super().__init__()
-        self._keeps = _kept(capture)
-        self._reduce = reduce
-        self._name = None if name is None else check_name(name, "name")
-        self._arguments = arguments
+        self._keeps = check_kept(capture)
+        self._reduce = unless_none(check_callable, reduce, "reduce")
+        self._name = unless_none(check_name, name, "name")
+        self._arguments = unless_none(check_mapping, arguments, "arguments")
 
     def _begin_call(
         self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
@@ -336,26 +344,10 @@ def _say_outside(recording: recorder.Recorder, what: str) -> None:
     recording.notices.say("debug", f"{what} outside of a run records nothing", cause="outside", once=True)
 
 
-def _kept(capture: Iterable[str] | None) -> frozenset[str]:
-    """Read what a decorator keeps of its calls.
-
-    Raises:
-        TypeError, ValueError: It is no list of `args` and `result`.
-    """
-    if isinstance(capture, str):
-        raise TypeError(f"capture must be a tuple of 'args' and 'result', not {capture!r}")
-    kept = frozenset(("args", "result") if capture is None else capture)
-    if kept - {"args", "result"}:
-        raise ValueError(f"capture may name 'args' and 'result', not {sorted(kept - {'args', 'result'})}")
-    return kept
-
-
 def _arguments(recording: recorder.Recorder, function: Any, args: Any, kwargs: Any, *, bound: bool) -> dict[str, Any]:
     """Capture a call's arguments by name, without the object or class of a method."""
     if type(function) is MethodType:
         return recording.capture.arguments(function.__func__, (None, *args), kwargs, skip_first=True)
-    if type(function) is FunctionType:
-        args, kwargs = told(function, args, kwargs)
     return recording.capture.arguments(function, args, kwargs, skip_first=bound)
 
 

@@ -249,7 +249,11 @@ class Recorder:
         if self.settings.strict:
             raise error
         self.notices.say(
-            "error", "an error of ours was kept from the program", cause=where, where=where, why=repr(error)
+            "error",
+            "an error of ours was kept from the program",
+            cause=f"{where} {type(error).__name__}",
+            where=where,
+            why=repr(error),
         )
 
     # ---- delivery ----

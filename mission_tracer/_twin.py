@@ -13,7 +13,6 @@ import ast
 import functools
 import inspect
 import types
-from collections.abc import Mapping, Sequence
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
@@ -156,21 +155,3 @@ class _Face:
             "given": f"{args}, {{{kwargs}}}",
             "bound": str(self._bound),
         }
-
-
-def told(
-    function: FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    """Leave out of a twin's arguments those that its caller left out: what is there is the function's own default."""
-    defaults, named = function.__defaults__, function.__kwdefaults__
-    code = function.__code__
-    count = code.co_argcount
-    if defaults and len(args) <= count:
-        first = max(count - len(defaults), code.co_posonlyargcount)
-        last = defaults[first - count :] if first < count else ()
-        pairs = zip(code.co_varnames[first:count], args[first:], last, strict=True)
-        kwargs = {**{name: value for name, value, default in pairs if value is not default}, **kwargs}
-        args = args[:first]
-    if named:
-        kwargs = {name: value for name, value in kwargs.items() if name not in named or value is not named[name]}
-    return args, kwargs

@@ -13,6 +13,7 @@ from mission_tracer._blocks import MissionRun, PlanStep, ToolCalls
 from mission_tracer._callables import is_decorable
 from mission_tracer._step_table import Repeat
 from mission_tracer.plans import PlanItem
+from mission_tracer.steps import Step
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -127,13 +128,23 @@ def log_event(
     *,
     type: str = "custom",
     payload: Mapping[str, Any] | None = None,
+    step: Step | str | None = None,
     agent_id: str | None = None,
     idempotency_key: str | None = None,
 ) -> None:
     """Log an event of the current run, linked to the current step; outside of a run nothing is recorded.
 
-    The arguments are those of `Run.log_event`.
+    The arguments are those of `Run.log_event`, but that `None` as the step is the current one.
     """
     scope = _context.current()
-    if scope is not None:
-        scope.log_event(summary, type=type, payload=payload, agent_id=agent_id, idempotency_key=idempotency_key)
+    if scope is None:
+        return
+    run, here = (scope.run, scope) if isinstance(scope, Step) else (scope, None)
+    run.log_event(
+        summary,
+        type=type,
+        payload=payload,
+        step=here if step is None else step,
+        agent_id=agent_id,
+        idempotency_key=idempotency_key,
+    )

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from mission_tracer import facts
+from mission_tracer._checks import check_mapping, check_name, check_text, unless_none
 
 PlanItem: TypeAlias = "str | tuple[str, str] | Mapping[str, Any]"
 """A step to declare: its id, its id and description, or a mapping with `step_id` and, if wanted, `description`,
-`parent_step_id` and `metadata`."""
+`parent_step_id` and `metadata`. (`sequence` may stand there too, as the API has it; it is the order that counts.)"""
+
+_FIELDS = ("step_id", "description", "parent_step_id", "metadata", "sequence")
 
 
 def planned_step(item: PlanItem) -> facts.PlannedStep:
@@ -18,33 +21,29 @@ def planned_step(item: PlanItem) -> facts.PlannedStep:
     Raises:
         TypeError, ValueError: It has no usable id or description.
     """
+    fields: Mapping[str, Any]
     if isinstance(item, str):
-        return facts.PlannedStep(check_name(item, "a step of the plan"), item)
-    if isinstance(item, tuple):
-        step_id, description = item
-        return facts.PlannedStep(check_name(step_id, "a step of the plan"), str(description) or step_id)
-    if isinstance(item, Mapping) and "step_id" in item:  # type: ignore[redundant-expr]  # callers are not all typed
-        step_id = check_name(item["step_id"], "step_id")
-        return facts.PlannedStep(
-            step_id,
-            str(item.get("description") or step_id),
-            item.get("parent_step_id"),
-            dict(item["metadata"]) if item.get("metadata") else None,
+        fields = {"step_id": item}
+    elif isinstance(item, tuple) and len(item) == 2:
+        fields = {"step_id": item[0], "description": item[1]}
+    elif isinstance(item, Mapping) and "step_id" in item:  # type: ignore[redundant-expr]  # callers are not all typed
+        fields = item
+    else:
+        raise TypeError(
+            f"a step of the plan must be an id, (id, description) or a mapping with step_id, not {item!r:.200}"
         )
-    raise TypeError(f"a step of the plan must be an id, (id, description) or a mapping with step_id, not {item!r:.200}")
-
-
-def check_name(value: object, what: str) -> str:
-    """Return a name as it is.
-
-    Raises:
-        TypeError, ValueError: It is no string, or cannot stand in a URL.
-    """
-    if not isinstance(value, str):
-        raise TypeError(f"{what} must be a string, not {type(value).__name__}")
-    if not value.strip() or value in {".", ".."}:
-        raise ValueError(f"{what} must be a name, not {value!r}")
-    return value
+    unknown = [name for name in fields if name not in _FIELDS]
+    if unknown:
+        raise ValueError(f"a step of the plan may have {', '.join(_FIELDS)}, not {unknown!r:.200}")
+    step_id = check_name(fields["step_id"], "a step of the plan")
+    about, parent = fields.get("description"), fields.get("parent_step_id")
+    metadata = unless_none(check_mapping, fields.get("metadata"), "the metadata of a step of the plan")
+    return facts.PlannedStep(
+        step_id,
+        (about and check_text(about, "the description of a step of the plan")) or step_id,
+        unless_none(check_name, parent, "parent_step_id"),
+        dict(metadata) if metadata else None,
+    )
 
 
 def plan_items(plan: Iterable[PlanItem]) -> list[facts.PlannedStep]:
@@ -53,6 +52,6 @@ def plan_items(plan: Iterable[PlanItem]) -> list[facts.PlannedStep]:
     Raises:
         TypeError, ValueError: It is no list of steps, or a step of it has no usable id.
     """
-    if isinstance(plan, (str, bytes, Mapping)):
+    if isinstance(plan, (str, bytes, Mapping)) or not isinstance(plan, Iterable):
         raise TypeError(f"plan must be a list of steps, not {plan!r:.200}")
     return [planned_step(item) for item in plan]

@@ -12,20 +12,19 @@ from msgspec import UNSET
 
 from mission_tracer import facts
 from mission_tracer._binding import Binding
-from mission_tracer._endings import as_payload, is_cancellation, mark_of
+from mission_tracer._checks import check_name
+from mission_tracer._endings import is_cancellation, mark_of
+from mission_tracer._events import check_event, read_event
 from mission_tracer._guard import guarded
 from mission_tracer._outcome import Outcome, say
 from mission_tracer._shared_steps import SharedSteps
 from mission_tracer._step_table import Repeat, StepTable
 from mission_tracer._stream import Stream
 from mission_tracer.facts import StepEntered, StepLeft
-from mission_tracer.models import EventType
-from mission_tracer.plans import PlanItem, check_name, plan_items
+from mission_tracer.plans import PlanItem, planned_step
 from mission_tracer.recorder import Recorder
 from mission_tracer.steps import Step
 
-_EVENT_TYPES = frozenset(str(kind) for kind in EventType)
-_SUMMARY = 500  # characters
 _ERRORS = 16  # the errors that are known again: as many as may be passing through a run at once
 
 
@@ -146,21 +145,10 @@ class Run:
         """
         if self.stream is None:
             return
-        if type not in _EVENT_TYPES:
-            if self.recorder.settings.strict:
-                raise ValueError(f"type must be one of {', '.join(sorted(_EVENT_TYPES))}, not {type!r}")
-            payload = {**(payload or {}), "event_type": str(type)}
-            type = "custom"
         step_id = step.id if isinstance(step, Step) else step
-        capture = self.recorder.capture
-        self.write_event(
-            str(type),
-            capture.text(summary, max_chars=_SUMMARY),
-            capture.value(as_payload(payload)) if payload else None,
-            step_id,
-            agent_id,
-            idempotency_key,
-        )
+        if self.recorder.settings.strict:
+            check_event(type, summary, payload, step=step_id, agent_id=agent_id, idempotency_key=idempotency_key)
+        self.write_event(*read_event(self.recorder.capture, type, summary, payload, step_id, agent_id, idempotency_key))
 
     def write_event(
         self,
@@ -198,7 +186,13 @@ class Run:
         Raises:
             TypeError, ValueError: A step has no usable id, and the setting `strict` is on.
         """
-        self.plan_read(plan_items(steps))
+        fresh = []
+        for step in steps:
+            try:
+                fresh.append(planned_step(step))
+            except (TypeError, ValueError) as error:
+                self.trouble(error, "Run.plan")  # the others are declared all the same
+        self.plan_read(fresh)
 
     def plan_read(self, steps: list[facts.PlannedStep]) -> None:
         """Declare steps that were read already."""

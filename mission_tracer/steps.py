@@ -54,7 +54,7 @@ class Step:
             summary, type=type, payload=payload, step=self, agent_id=agent_id, idempotency_key=idempotency_key
         )
 
-    def metadata(self, **values: Any) -> None:
+    def metadata(self, /, **values: Any) -> None:
         """Note values that are sent with the step's next status; later ones of a name win."""
         self._metadata = {**(self._metadata or {}), **values}
 

@@ -19,7 +19,7 @@ MODULES = {
 
 LAYERS: list[set[str]] = [
     {"_version", "errors", "models", "settings", "_backoff"},
-    {"_context", "_locks", "_held_write", "_guard", "_step_table", "_ownership", "_notices", "_endings"},
+    {"_context", "_locks", "_held_write", "_guard", "_step_table", "_ownership", "_notices", "_endings", "_checks"},
     {"facts", "_redact", "_capture"},
     {"_endpoints", "_records", "_lane_state", "_actions"},
     {"_deliver_event", "_deliver_step", "_deliver_run", "_delivery"},
@@ -33,6 +33,7 @@ LAYERS: list[set[str]] = [
         "_binding",
         "_outcome",
         "_shared_steps",
+        "_events",
         "runs",
         "_callables",
         "_drivers",

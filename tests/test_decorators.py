@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -327,6 +328,64 @@ def test_unknown_arguments_are_refused() -> None:
         mission_run("m", plan="research")
     with pytest.raises(TypeError, match="a step of the plan"):
         mission_run("m", plan=[3])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("decorator", "wrong"),
+    [
+        *[(mission_run, {name: 5}) for name in ("plan", "input", "metadata", "mission_id", "description", "model")],
+        *[(mission_run, {name: 5}) for name in ("instructions", "execution_mode", "capture")],
+        (mission_run, {"mission_id": ""}),
+        (mission_run, {"execution_mode": "remote"}),
+        (mission_run, {"capture": ("arguments",)}),
+        (mission_run, {"capture": [["args"]]}),
+        *[(plan_step, {name: 5}) for name in ("description", "metadata", "repeat")],
+        (plan_step, {"repeat": ["new"]}),
+        *[(tool_call, {name: 5}) for name in ("arguments", "reduce", "capture")],
+    ],
+)
+def test_wrong_options_are_refused_where_they_are_written(decorator: Any, wrong: dict[str, Any]) -> None:
+    """An option of a wrong type or value is an error at the decorator, and the message names the option."""
+    [name] = wrong
+    with pytest.raises((TypeError, ValueError), match=name):
+        decorator("m", **wrong)
+
+
+def test_every_argument_is_recorded(journal: Journal) -> None:
+    """A run's input and a tool's arguments are all that the function works with, given or by default."""
+
+    @tool_call
+    def look(query: str, limit: int = 5, *, language: str = "en") -> None: ...
+
+    @mission_run
+    def find(city: str, budget: int = 500) -> None:
+        look("x", language="fr")
+
+    find("Chicago")
+    opened, called = journal()[:2]
+    assert isinstance(opened, facts.RunOpened)
+    assert isinstance(called, facts.Event)
+    assert opened.input == {"city": "Chicago", "budget": 500}
+    assert b'"arguments":{"query":"x","limit":5,"language":"fr"}' in bytes(called.body)
+
+
+def test_log_event_is_linked_to_the_current_step_or_the_one_given(journal: Journal) -> None:
+    """`log_event` belongs to the step under way, to another one when it is named, or to the run alone."""
+    with mission_run("m") as run:
+        log_event("of the run")
+        with plan_step("a") as first, plan_step("b"):
+            log_event("of b")
+            log_event("of a", step=first)
+            log_event("of c", step="c")
+            run.log_event("of the run again")
+    events = [json.loads(bytes(f.body)) for f in journal() if isinstance(f, facts.Event)]
+    assert [(event["summary"], event.get("step_id")) for event in events] == [
+        ("of the run", None),
+        ("of b", "b"),
+        ("of a", "a"),
+        ("of c", "c"),
+        ("of the run again", None),
+    ]
 
 
 def test_an_unknown_event_type_is_recorded_as_custom(journal: Journal) -> None:

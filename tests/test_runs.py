@@ -86,6 +86,15 @@ def test_bad_plans_never_reach_the_program(journal: Journal) -> None:
         run.plan(3)  # type: ignore[arg-type]
 
 
+def test_one_bad_step_does_not_cost_the_others(journal: Journal) -> None:
+    """What can be declared of a plan is declared, whatever stands beside it."""
+    mt.configure(log_level="off")
+    with mt.mission_run("m") as run:
+        run.plan("a", 3, ("b", "Bee"), "")  # type: ignore[arg-type]
+    [declared] = [f.steps for f in journal() if isinstance(f, facts.PlanDeclared)]
+    assert [step.step_id for step in declared] == ["a", "b"]
+
+
 def test_agents_pauses_and_resumes_arrive(api: Any) -> None:
     """Linking agents, pausing and resuming reach the server."""
     with mt.mission_run("m") as run:

@@ -6,11 +6,10 @@ import inspect
 import types
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mission_tracer._twin import told, twin
+from mission_tracer._twin import twin
 
 
 class Silent:
@@ -114,35 +113,3 @@ def test_twins_of_equal_functions_are_apart() -> None:
     twins = [twin(make(n), block) for n, block in enumerate(blocks)]
     assert [each(5) for each in twins] == [0, 1]
     assert [block.told for block in blocks] == [[((5,), {}, False)]] * 2
-
-
-@pytest.mark.parametrize(
-    ("args", "kwargs", "found"),
-    [
-        ((1,), {}, ((1,), {})),
-        ((1, 5), {}, ((1,), {"two": 5})),
-        ((1,), {"three": 5}, ((1,), {"three": 5})),
-        ((1, 5, 6), {"four": 7}, ((1,), {"two": 5, "three": 6, "four": 7})),
-        ((1,), {"other": 8}, ((1,), {"other": 8})),
-    ],
-)
-def test_told(args: Any, kwargs: Any, found: Any) -> None:
-    """Arguments that the caller left out are left out of what is told."""
-    default = object()
-
-    def function(one: Any, two: Any = default, three: Any = None, *, four: Any = (), **more: Any) -> None: ...
-
-    block = Silent()
-    twin(function, block)(*args, **kwargs)  # type: ignore[arg-type]
-    [(positional, named, _)] = block.told
-    assert told(function, positional, named) == found  # type: ignore[arg-type]
-
-
-def test_told_of_positional_only_defaults() -> None:
-    """Positional-only arguments stay positional, since a keyword may have their name; so do all when there are more."""
-
-    def function(one: int = 1, /, two: int = 2, *rest: int, **more: int) -> None: ...
-
-    target: Any = function
-    assert told(target, (1, 2), {"one": 5}) == ((1,), {"one": 5})
-    assert told(target, (1, 2, 3), {}) == ((1, 2, 3), {})

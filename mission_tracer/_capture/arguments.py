@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 __all__ = ["Arguments"]
 
@@ -19,6 +20,7 @@ _VAR_POSITIONAL = 4
 class _Plan(NamedTuple):
     positional: tuple[str, ...]
     rest: str | None
+    defaults: tuple[tuple[str, Any], ...]
 
 
 class Arguments:
@@ -32,7 +34,7 @@ class Arguments:
     def bound(
         self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, skip_first: bool
     ) -> dict[str, Any]:
-        """Give each argument under its parameter's name; omitted ones are left out, `**kwargs` stand beside the rest.
+        """Give each argument under its parameter's name, defaults too; `**kwargs` stand beside the rest.
 
         Args:
             function: what is called.
@@ -44,6 +46,7 @@ class Arguments:
             TypeError: there are more arguments than the function takes.
             ValueError: the function tells no signature.
         """
+        defaults: Iterable[tuple[str, Any]]
         if type(function) is FunctionType and "__wrapped__" not in function.__dict__:
             code = function.__code__
             names = code.co_varnames
@@ -54,6 +57,7 @@ class Arguments:
                 rest = names[count + code.co_kwonlyargcount] if code.co_flags & _VAR_POSITIONAL else None
                 _add_rest(named, rest, args[max(count, first) :])
             own = names[0] if skip_first and count else None
+            defaults = _defaults(function, names, count, len(args))
         else:
             plan = self._plan(function)
             first = 1 if skip_first else 0
@@ -62,10 +66,14 @@ class Arguments:
             if len(args) > count:
                 _add_rest(named, plan.rest, args[max(count, first) :])
             own = plan.positional[0] if skip_first and count else None
+            defaults = plan.defaults
         for name, value in kwargs.items():
             if name != own or args:
                 # A positional-only parameter may have a namesake among the keywords.
                 named[name if name not in named else f"{name} (keyword)"] = value
+        for name, value in defaults:
+            if name != own:
+                named.setdefault(name, value)
         return named
 
     def _plan(self, function: Callable[..., Any]) -> _Plan:
@@ -81,15 +89,25 @@ class Arguments:
         return plan
 
 
+def _defaults(function: FunctionType, names: tuple[str, ...], count: int, given: int) -> Iterable[tuple[str, Any]]:
+    positional, named = function.__defaults__, function.__kwdefaults__
+    # A twin gives all of its function's arguments: there is then nothing to look for.
+    found = zip(names[count - len(positional) : count], positional, strict=True) if positional and given < count else ()
+    return itertools.chain(found, named.items()) if named else found
+
+
 def _planned(function: Callable[..., Any]) -> _Plan:
     positional: list[str] = []
     rest = None
+    defaults: list[tuple[str, Any]] = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}:
             positional.append(parameter.name)
         elif parameter.kind is parameter.VAR_POSITIONAL:
             rest = parameter.name
-    return _Plan(tuple(positional), rest)
+        if parameter.default is not parameter.empty:
+            defaults.append((parameter.name, parameter.default))
+    return _Plan(tuple(positional), rest, tuple(defaults))
 
 
 def _add_rest(named: dict[str, Any], rest: str | None, values: Sequence[Any]) -> None:

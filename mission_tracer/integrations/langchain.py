@@ -21,6 +21,7 @@ from langchain_core.documents import Document  # noqa: E402 - the version is che
 from langchain_core.outputs import LLMResult  # noqa: E402
 from langchain_core.tracers import context as hooks  # noqa: E402
 
+from mission_tracer._checks import check_name  # noqa: E402
 from mission_tracer.integrations._langchain_content import about_model, name_of  # noqa: E402
 from mission_tracer.integrations._langchain_events import (  # noqa: E402
     end_model,
@@ -39,7 +40,6 @@ from mission_tracer.integrations._langchain_graph import (  # noqa: E402
 )
 from mission_tracer.integrations._langchain_place import is_within_chain  # noqa: E402
 from mission_tracer.integrations._langchain_runs import OwnRuns  # noqa: E402
-from mission_tracer.plans import check_name  # noqa: E402
 
 __all__ = ["MissionCallbackHandler", "install"]
 

@@ -26,19 +26,20 @@ def only(a: int, /, b: int, *, c: int = 3) -> None: ...
 
 
 def test_arguments_get_their_names() -> None:
-    """Positional and keyword arguments stand under their parameters' names, defaults are left out."""
-    assert bound(plain, 1) == {"a": 1}
+    """Positional and keyword arguments stand under their parameters' names, and so do defaults."""
+    assert bound(plain, 1) == {"a": 1, "b": 2, "c": 3}
     assert bound(plain, 1, 5, 6, 7, c=8, d=9) == {"a": 1, "b": 5, "rest": (6, 7), "c": 8, "d": 9}
-    assert bound(plain, a=1) == {"a": 1}
-    assert bound(plain, 1, 2) == {"a": 1, "b": 2}
+    assert bound(plain, a=1) == {"a": 1, "b": 2, "c": 3}
+    assert bound(plain, 1, 4) == {"a": 1, "b": 4, "c": 3}
     assert bound(lambda: None) == {}
 
 
 def test_the_first_argument_can_be_left_out() -> None:
     """`self` and `cls` are left out, given by position or by name."""
-    assert bound(plain, "self", 5, skip_first=True) == {"b": 5}
-    assert bound(plain, b=5, a="self", skip_first=True) == {"b": 5}
-    assert bound(plain, "self", 5, 6, skip_first=True) == {"b": 5, "rest": (6,)}
+    assert bound(plain, "self", 5, skip_first=True) == {"b": 5, "c": 3}
+    assert bound(plain, b=5, a="self", skip_first=True) == {"b": 5, "c": 3}
+    assert bound(plain, "self", 5, 6, skip_first=True) == {"b": 5, "rest": (6,), "c": 3}
+    assert bound(lambda self=None, a=1: None, skip_first=True) == {"a": 1}
     assert bound(lambda *args: None, "self", 5, skip_first=True) == {"args": (5,)}
 
 
@@ -62,8 +63,8 @@ def test_a_wrapped_function_is_seen_through() -> None:
     @functools.wraps(plain)
     def wrapper(*args: Any, **kwargs: Any) -> None: ...
 
-    assert bound(wrapper, 1, 5, 6) == {"a": 1, "b": 5, "rest": (6,)}
-    assert bound(wrapper, "self", 5, skip_first=True) == {"b": 5}
+    assert bound(wrapper, 1, 5, 6) == {"a": 1, "b": 5, "rest": (6,), "c": 3}
+    assert bound(wrapper, "self", skip_first=True) == {"b": 2, "c": 3}
 
 
 class Callable:
@@ -86,7 +87,7 @@ class Unhashable(Callable):
         (Unhashable(), {"a": 1}),
         (Callable().method, {"a": 1}),
         (Callable.of_class, {"a": 1}),
-        (functools.partial(plain, 0), {"b": 1}),
+        (functools.partial(plain, 0), {"b": 1, "c": 3}),
         (abs, {"x": 1}),
     ],
 )
@@ -115,10 +116,12 @@ def test_a_function_is_not_kept_alive() -> None:
 def test_it_agrees_with_the_signature(args: list[int], kwargs: dict[str, int]) -> None:
     """Whatever `inspect` binds is bound to the same names."""
     try:
-        expected = inspect.signature(plain).bind(*args, **kwargs).arguments
+        binding = inspect.signature(plain).bind(*args, **kwargs)
     except TypeError:
         return
-    flat = {name: value for name, value in expected.items() if name != "options"}
+    binding.apply_defaults()
+    expected = binding.arguments
+    flat = {name: value for name, value in expected.items() if name != "options" and (name, value) != ("rest", ())}
     if "rest" in expected.get("options", {}) and "rest" in flat:
         return
     assert ARGUMENTS.bound(plain, args, kwargs, skip_first=False) == {**flat, **expected.get("options", {})}

@@ -217,7 +217,7 @@ def test_a_known_secret_of_any_shape_is_hidden(place: Any) -> None:
 
 
 def test_arguments_stand_under_their_names() -> None:
-    """A call's arguments are captured by name, secrets hidden, defaults left out."""
+    """A call's arguments are captured by name, secrets hidden."""
     assert CAPTURE.arguments(agent, ("Chicago", 2, 3), {"password": "x", "q": [1]}) == {
         "city": "Chicago",
         "limit": 2,
@@ -229,7 +229,7 @@ def test_arguments_stand_under_their_names() -> None:
 
 def test_self_is_left_out_when_the_caller_says_so() -> None:
     """The first argument is left out on request, also of a call that does not fit."""
-    assert CAPTURE.arguments(agent, ("self", 5), {}, skip_first=True) == {"limit": 5}
+    assert CAPTURE.arguments(agent, ("self", 5), {}, skip_first=True) == {"limit": 5, "password": None}
     assert CAPTURE.arguments(lambda: None, ("self", 5), {"k": 1}, skip_first=True) == {"args": [5], "kwargs": {"k": 1}}
 
 

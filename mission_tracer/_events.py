@@ -1,0 +1,62 @@
+"""Read what a user gives as an event. Whatever it is, an event comes of it; strict, a wrong argument is an error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mission_tracer._checks import check_mapping, check_text, unless_none
+from mission_tracer._endings import as_payload
+from mission_tracer.models import EventType
+
+if TYPE_CHECKING:
+    from mission_tracer._capture import Capture
+
+_TYPES = frozenset(str(kind) for kind in EventType)
+_SUMMARY = 500  # characters
+
+
+class GivenEvent(NamedTuple):
+    """An event that can be recorded."""
+
+    type: str
+    summary: str
+    payload: dict[str, Any] | None
+    step_id: str | None
+    agent_id: str | None
+    idempotency_key: str | None
+
+
+def check_event(type: object, summary: object, payload: object, **ids: object) -> None:
+    """Check an event's arguments.
+
+    Raises:
+        ValueError: The type is none of the API's.
+        TypeError: An argument has the wrong type.
+    """
+    if not isinstance(type, str) or type not in _TYPES:
+        raise ValueError(f"type must be one of {', '.join(sorted(_TYPES))}, not {type!r:.200}")
+    check_text(summary, "summary")
+    unless_none(check_mapping, payload, "payload")
+    for what, value in ids.items():
+        unless_none(check_text, value, what)
+
+
+def read_event(
+    capture: Capture, type: Any, summary: Any, payload: Any, step: Any, agent_id: Any, idempotency_key: Any
+) -> GivenEvent:
+    """Make an event of any arguments: an unknown type becomes `custom`, with its name in the payload."""
+    if not isinstance(type, str) or type not in _TYPES:
+        payload = {**(as_payload(payload) or {}), "event_type": capture.text(type)}
+        type = "custom"
+    return GivenEvent(
+        str(type),
+        capture.text(summary, max_chars=_SUMMARY),
+        None if payload is None else capture.value(as_payload(payload)),
+        _id(step, capture),
+        _id(agent_id, capture),
+        _id(idempotency_key, capture),
+    )
+
+
+def _id(value: Any, capture: Capture) -> str | None:
+    return value if value is None or isinstance(value, str) else capture.text(value)
