@@ -76,7 +76,7 @@ def fail_tool(track: Track, error: BaseException) -> None:
 
 
 def cancel_tool(track: Track) -> None:
-    """Log `error` for a call of a tool that somebody had not the patience for, whether the framework tells it or not."""
+    """Log `error` for a call of a tool that was cancelled, whether the framework tells that or not."""
     about = {**track.about, "duration_ms": track.duration_ms, "cancelled": True}
     track.write("error", f"{track.about.get('tool', track.name)} was cancelled", about)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import inspect
 import json
 import os
 import subprocess
@@ -715,6 +716,14 @@ def test_a_covered_instrumentation_is_left_alone(journal: Journal, provider: Tra
 # ---- real instrumentations ----
 
 
+def drive(called: Any) -> None:
+    """Wait for a call, or read a stream to its end."""
+    if inspect.iscoroutine(called):
+        asyncio.run(called)
+    else:
+        list(called)
+
+
 def run_langchain(provider: TracerProvider, callbacks: Any = None, *, how: str = "invoke") -> None:
     """Run a LangChain agent with two tools, one of which fails it, under OpenInference's instrumentation."""
     instrumentation = pytest.importorskip("openinference.instrumentation.langchain")
@@ -745,11 +754,7 @@ def run_langchain(provider: TracerProvider, callbacks: Any = None, *, how: str =
     instrumentor.instrument(tracer_provider=provider)
     try:
         with pytest.raises(ValueError, match="no road"):
-            called = getattr(agents.create_agent(model, [add, fail]), how)({"messages": [("user", "go")]}, callbacks)
-            if how == "ainvoke":
-                asyncio.run(called)
-            elif how == "stream":
-                list(called)
+            drive(getattr(agents.create_agent(model, [add, fail]), how)({"messages": [("user", "go")]}, callbacks))
     finally:
         instrumentor.uninstrument()
 
