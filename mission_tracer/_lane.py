@@ -138,6 +138,12 @@ class Lane:
         if self._closing and not self.running:
             self._close()
 
+    def let_go(self) -> None:
+        """End a look at the lane as a whole, which counts as running too."""
+        self.running -= 1
+        if self._closing and not self.running:
+            self._close()
+
     def rest(self, item: Item, until: float) -> None:
         """Let a fact, or the whole run, wait until a moment of the monotonic clock."""
         item.next_at = until

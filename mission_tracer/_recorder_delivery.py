@@ -129,7 +129,7 @@ class Delivery:
     def rest(self, timeout: float) -> None:
         """End the threads, and give the runs up, delivered or not; what is recorded next starts everything again."""
         self.sender.stop(timeout)
-        self.roster.close()
+        self.roster.tidy()
         self.sender.restart()
 
 

@@ -248,7 +248,7 @@ class Sender:
         finally:
             with self.progress:
                 self._running -= 1
-                lane.running -= 1
+                lane.let_go()
                 self.progress.notify_all()
 
     def _look(self) -> None:
