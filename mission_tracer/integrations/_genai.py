@@ -151,6 +151,12 @@ def answer_of(attributes: Attributes) -> Answer:
     )
 
 
+def about_model(attributes: Attributes) -> dict[str, Any]:
+    """Name the model that is asked, if the span says so yet."""
+    model = _first(attributes, _MODELS)
+    return {"model": model} if model else {}
+
+
 def event_of(attributes: Attributes) -> dict[str, Any]:
     """Read what a guardrail, an evaluation or an embedding tells."""
     kind = attributes.get("openinference.span.kind") or attributes.get("gen_ai.operation.name")

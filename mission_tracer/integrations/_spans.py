@@ -211,8 +211,11 @@ class Node:
 
     def abandon(self, error: BaseException | None = None) -> None:
         """End everything that is open inside it."""
+        why = error or AbandonedError("it did not end before what it is a part of")
         for child in list(self.children):
-            child.end(None, error or AbandonedError("it did not end before what it is a part of"))
+            if child.kind is Kind.MODEL and not child.silent and is_cancellation(why):
+                record_answer(child, Answer(model=child.about.get("model")), cancelled=True)
+            child.end(None, why)
 
     def _note(self, error: BaseException) -> None:
         """Log an error where it came up, and not again on its way up."""

@@ -115,6 +115,7 @@ class MissionTracingProcessor(TracingProcessor):
             node.enter_step(place)
             node.hold(_context.scope, node.scope)
         elif kind is Kind.MODEL:
+            node.about = {"model": data.model} if getattr(data, "model", None) else {}
             node.hold(_context.owner, Rank.FRAMEWORK)
         elif kind is Kind.TOOL:
             self._begin_call(span, node)

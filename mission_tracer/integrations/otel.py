@@ -141,6 +141,8 @@ class MissionSpanProcessor(SpanProcessor):
             if place is not None:
                 arguments, call_id = _genai.arguments_in(attributes), _genai.call_id_of(attributes)
                 node.call_tool(place, arguments, call_id=call_id)
+        elif kind is Kind.MODEL:
+            node.about = _genai.about_model(attributes)
 
     def _enter(self, node: Node, attributes: _genai.Attributes) -> None:
         place = node.place
@@ -197,7 +199,7 @@ class MissionSpanProcessor(SpanProcessor):
             result = _genai.tool_result_of(attributes)
         elif node.kind is Kind.MODEL:
             answer = _genai.answer_of(attributes)
-            node.about = {"model": answer.model} if answer.model else {}
+            node.about = _genai.about_model(attributes)
             # One that holds another call of a model is that very call, seen from further out.
             if node.answer is None and (error is None or is_cancellation(error)):
                 record_answer(node, answer, cancelled=error is not None)

@@ -232,6 +232,34 @@ def test_a_cancelled_agent_is_cancelled(journal: Journal, switch: Any) -> None:
     assert _context.current() is None
 
 
+def test_a_model_that_is_cancelled_says_so(journal: Journal, switch: Any) -> None:
+    """A model that is cancelled while it thinks is a message that says so, whichever of the spans ends first."""
+    mt.configure(strict=True)
+    switch()
+    asked = asyncio.Event()
+
+    async def think(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def main() -> None:
+        task = asyncio.create_task(Agent(FunctionModel(think, model_name="gpt-x"), name="Thinker").run("go"))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    facts = journal()
+    assert [line[:2] for line in tell(facts)] == [
+        ("run_opened", "Thinker"),
+        ("message", None),
+        ("run_closed", "cancelled"),
+    ]
+    assert payloads(facts, "message") == [{"cancelled": True}]
+
+
 def test_the_calls_of_models_are_owned(switch: Any) -> None:
     """Inside a model's call clients leave it to the span; inside a tool they record."""
     seen: list[tuple[str, bool]] = []
