@@ -54,8 +54,10 @@ def end_tool(track: Track, output: Any) -> Any:
     result, failed = tool_result(output)
     about = {**track.about, "duration_ms": track.duration_ms}
     if failed:
-        about["error"] = capture.text(result, max_chars=2000)
-        said = capture.text(f"{about['tool']}: {about['error']}", max_chars=_SUMMARY)
+        message = capture.text(result, max_chars=2000)
+        # What the tool raised is not told: it is words by now, as the model gets them.
+        about["error"] = {"type": "ToolError", "message": message}
+        said = capture.text(f"{about['tool']}: {message}", max_chars=_SUMMARY)
         run.write_event("error", said, about, track.step_id)
         return result
     full = capture.mode == "full"

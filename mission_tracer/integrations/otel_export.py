@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -154,14 +155,16 @@ def _end_call(span: Span, body: EventBody, payload: dict[str, Any], at: int) -> 
     if "result" in payload:
         span.set_attribute("gen_ai.tool.call.result", _json(payload["result"]))
     if body.type == "error":
-        error = payload.get("error") or {}
+        error = payload.get("error")
+        said: Mapping[str, Any] = error if isinstance(error, Mapping) else {"message": error}
         told = {
-            "exception.type": error.get("type"),
-            "exception.message": error.get("message"),
-            "exception.stacktrace": error.get("traceback"),
+            "exception.type": said.get("type"),
+            "exception.message": said.get("message"),
+            "exception.stacktrace": said.get("traceback"),
         }
         known = {name: str(value) for name, value in told.items() if value is not None}
-        span.add_event("exception", known, timestamp=at)
+        if known:  # a call that was cancelled has no exception
+            span.add_event("exception", known, timestamp=at)
         span.set_status(Status(StatusCode.ERROR, body.summary))
     span.end(at)
 

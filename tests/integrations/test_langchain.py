@@ -136,7 +136,8 @@ def test_payloads_of_answers_and_calls(journal: Journal) -> None:
     ]
     assert payloads(facts, "tool_call") == [{"tool": name, "call_id": "c1", "arguments": args} for name, args in asked]
     assert payloads(facts, "tool_result") == [{"tool": "add", "call_id": "c1", "result": "3"}]
-    assert payloads(facts, "error") == [{"tool": "refuse", "call_id": "c1", "error": "no road"}]
+    error = {"type": "ToolError", "message": "no road"}
+    assert payloads(facts, "error") == [{"tool": "refuse", "call_id": "c1", "error": error}]
 
 
 @pytest.mark.parametrize("how", ["invoke", "stream", "ainvoke", "astream"])

@@ -118,6 +118,31 @@ def test_runs_steps_and_tools_are_spans(spans: Callable[[], dict[str, ReadableSp
     assert all(start <= end for start, end in times)
 
 
+@pytest.mark.parametrize(
+    ("payload", "attributes"),
+    [
+        (
+            {"error": {"type": "ToolError", "message": "busy"}},
+            {"exception.type": "ToolError", "exception.message": "busy"},
+        ),
+        ({"error": "busy"}, {"exception.message": "busy"}),
+        ({"cancelled": True}, None),
+    ],
+    ids=["told", "words", "cancelled"],
+)
+def test_however_a_tool_failed_its_span_fails(
+    spans: Callable[[], Any], payload: dict[str, Any], attributes: dict[str, str] | None
+) -> None:
+    """The error of a tool call ends its span with what is known of the error, in whatever form the event has that."""
+    mt.configure(export="otel", strict=True)
+    with mt.mission_run("m") as run:
+        run.log_event("dial()", type="tool_call", payload={"tool": "dial", "call_id": "c1", "arguments": {}})
+        run.log_event("dial: busy", type="error", payload={"tool": "dial", "call_id": "c1", **payload})
+    span = spans()["execute_tool dial"]
+    assert (span.status.status_code.name, span.status.description) == ("ERROR", "dial: busy")
+    assert [dict(event.attributes or {}) for event in span.events] == ([] if attributes is None else [attributes])
+
+
 def test_the_variable_switches_it_on(spans: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment variable alone switches the export on."""
     monkeypatch.setenv("MISSION_TRACER_EXPORT", "otel")
