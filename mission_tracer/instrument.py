@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -36,6 +37,10 @@ class Integration(Protocol):
     def install(self, name: str, **options: Any) -> Callable[[], None]:
         """Switch it on under one of its names; return what switches it off again and restores everything.
 
+        Args:
+            name: Which of its names.
+            options: Those that it takes are its keyword arguments.
+
         Raises:
             IntegrationError: The library is missing, or too old.
         """
@@ -63,14 +68,15 @@ def names() -> list[str]:
 
 
 def instrument(*which: str, **options: Any) -> None:
-    """Switch integrations on; one that is on already stays as it is.
+    """Switch integrations on; one that is on already stays as it is. If one cannot be, none of the call is.
 
     Args:
         which: Their names (`names()`).
-        options: Handed to each; each integration's page says which it takes.
+        options: Each goes to those of them that take it; each integration's page says which those are.
 
     Raises:
         ValueError: There is no integration of a name.
+        TypeError: None of them takes an option.
         IntegrationError: A library is missing or too old; the message says what to install.
     """
     for name in which:
@@ -78,12 +84,34 @@ def instrument(*which: str, **options: Any) -> None:
             raise ValueError(f"there is no integration {name!r}: there are {', '.join(names())}")
     if not recorder.default().enabled:
         return
-    for name in which:
-        with _installed.lock:
-            if name in _installed.undo:
-                continue
-            module: Any = importlib.import_module(f"mission_tracer.integrations.{_MODULES[name]}")
-            _installed.undo[name] = module.install(name, **options)
+    modules = {name: _load(name) for name in which}
+    taken = {name: _taken(module) for name, module in modules.items()}
+    for option in options:
+        if not any(option in known for known in taken.values()):
+            known = sorted(set().union(*taken.values()))
+            raise TypeError(f"no option {option!r}: {', '.join(which)} take {', '.join(known) or 'none'}")
+    done: list[str] = []
+    try:
+        for name, module in modules.items():
+            with _installed.lock:
+                if name not in _installed.undo:
+                    given = {option: value for option, value in options.items() if option in taken[name]}
+                    _installed.undo[name] = module.install(name, **given)
+                    done.append(name)
+    except BaseException:
+        for name in done:
+            uninstrument(name)
+        raise
+
+
+def _load(name: str) -> Integration:
+    module: Any = importlib.import_module(f"mission_tracer.integrations.{_MODULES[name]}")
+    return module  # type: ignore[no-any-return]  # tests see to it that each file has an `install`
+
+
+def _taken(module: Integration) -> set[str]:
+    parameters = inspect.signature(module.install).parameters.values()
+    return {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
 
 
 def uninstrument(*which: str) -> None:

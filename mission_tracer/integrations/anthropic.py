@@ -27,7 +27,7 @@ _PLACES = [
 ]
 
 
-def install(_name: str, **_options: Any) -> Callable[[], None]:
+def install(_name: str) -> Callable[[], None]:
     """Record messages: created, parsed or streamed, of the beta too, sync or async."""
     patches = Patches()
     library = Library("anthropic", anthropic.Stream, anthropic.AsyncStream, read, _Gathering, Streams())

@@ -21,7 +21,7 @@ signals = require("celery.signals", "5.3")
 _ID = 8  # characters of a task's id that tell its step from others of its name
 
 
-def install(_name: str, **_options: Any) -> Callable[[], None]:
+def install(_name: str) -> Callable[[], None]:
     """Put the current run into every task that is published, and take up the run of every task that is executed."""
     tasks = _Tasks()
     hooks = [

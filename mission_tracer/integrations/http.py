@@ -31,7 +31,7 @@ class _Wanted(NamedTuple):
     skip: frozenset[str]
 
 
-def install(name: str, *, headers: bool = False, skip: Iterable[str] = (), **_options: Any) -> Callable[[], None]:
+def install(name: str, *, headers: bool = False, skip: Iterable[str] = ()) -> Callable[[], None]:
     """Record the requests of one library.
 
     Args:

@@ -356,12 +356,22 @@ def _make(
     )
 
 
-def install(name: str, **options: Any) -> Callable[[], None]:  # noqa: ARG001 - the registry's signature
+def install(
+    _name: str,
+    *,
+    mission: str | None = None,
+    mission_id: str | None = None,
+    description: str | None = None,
+    instructions: str | None = None,
+    model: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    lone_calls: bool = False,
+) -> Callable[[], None]:
     """Hand a handler to every call that is not handed one; the options are those of `MissionCallbackHandler`.
 
-    Here `lone_calls` is false unless it is given. The undo lets what is under way be recorded to its end.
+    The undo lets what is under way be recorded to its end.
     """
-    handler = MissionCallbackHandler(**{"lone_calls": False, **options})
+    handler = _make(mission, mission_id, description, instructions, model, metadata, lone_calls)
     handler.is_everywhere = True
     # The default of a variable is seen in every thread and context, a value that is set only in this one.
     variable: ContextVar[Any] = ContextVar("mission_tracer_langchain", default=handler)

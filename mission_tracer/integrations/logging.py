@@ -105,7 +105,6 @@ def install(
     window: float = 2.0,
     skip: Iterable[str] = (),
     ids: bool = False,
-    **_options: Any,
 ) -> Callable[[], None]:
     """Record the records of every logger, whatever handlers it has or gets.
 

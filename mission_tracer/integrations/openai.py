@@ -31,7 +31,7 @@ _PLACES = [
 ]
 
 
-def install(_name: str, **_options: Any) -> Callable[[], None]:
+def install(_name: str) -> Callable[[], None]:
     """Record chat completions, responses and completions: created, parsed or streamed, sync or async."""
     library = Library("openai", openai.Stream, openai.AsyncStream, read, _Gathering, Streams())
     return install_on(_PLACES, Patches(), library)

@@ -323,11 +323,10 @@ def _told(data: Any) -> tuple[str, dict[str, Any]]:
     return str(data.name), {"name": data.name, "data": data.data}
 
 
-def install(name: str, *, mission: str | None = None) -> Callable[[], None]:  # noqa: ARG001 - it has one name
+def install(_name: str, *, mission: str | None = None) -> Callable[[], None]:
     """Add a processor to the SDK's own ones; return what takes it out again.
 
     Args:
-        name: `openai-agents`.
         mission: As for `MissionTracingProcessor`.
     """
     processor = MissionTracingProcessor(mission=mission)

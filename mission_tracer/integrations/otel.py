@@ -261,7 +261,7 @@ def _error_of(span: ReadableSpan, node: Node) -> BaseException | None:
 
 
 def install(
-    name: str,  # noqa: ARG001 - it has one name
+    _name: str,
     *,
     mission: str | None = None,
     provider: Any = None,
@@ -269,7 +269,6 @@ def install(
     """Add a processor to the tracer provider; return what takes it out again.
 
     Args:
-        name: `otel`.
         mission: As for `MissionSpanProcessor`.
         provider: The tracer provider; `None`: the global one, as soon as one is set by `trace.set_tracer_provider`.
     """

@@ -7,7 +7,6 @@ from typing import Any
 
 from mission_tracer import recorder
 from mission_tracer.integrations._patches import require
-from mission_tracer.integrations.otel import MissionSpanProcessor, attach
 
 require("pydantic_ai", "2.0", distribution="pydantic-ai-slim")
 
@@ -18,8 +17,10 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: E402
 from pydantic_ai import Agent  # noqa: E402
 from pydantic_ai.models.instrumented import InstrumentationSettings  # noqa: E402
 
+from mission_tracer.integrations.otel import MissionSpanProcessor, attach  # noqa: E402
 
-def install(name: str, *, mission: str | None = None) -> Callable[[], None]:  # noqa: ARG001 - it has one name
+
+def install(_name: str, *, mission: str | None = None) -> Callable[[], None]:
     """Have every agent tell its spans; return what restores it.
 
     A program that instruments its agents already keeps its settings: the processor is added to its tracer provider, the
@@ -27,7 +28,6 @@ def install(name: str, *, mission: str | None = None) -> Callable[[], None]:  # 
     ask for.
 
     Args:
-        name: `pydantic-ai`.
         mission: As for `MissionSpanProcessor`.
     """
     processor = MissionSpanProcessor(mission=mission)

@@ -133,15 +133,14 @@ def _error_of(method: str, given: Any) -> BaseException | None:
 # ---- into a configuration that is there ----
 
 
-def install(_name: str, *, ids: bool = False, **options: Any) -> Callable[[], None]:
+def install(
+    _name: str, *, level: int | str = "info", window: float = 2.0, skip: Iterable[str] = (), ids: bool = False
+) -> Callable[[], None]:
     """Put a processor into structlog's configuration, and into each that comes after it.
 
-    Args:
-        ids: True: every line inside of a run gets `mission_run` and `mission_step`.
-        options: `level`, `window` and `skip`, as of `MissionProcessor`.
+    The options are those of `MissionProcessor`.
     """
-    known = {key: options[key] for key in ("level", "window", "skip") if key in options}
-    processor = MissionProcessor(ids=ids, **known)
+    processor = MissionProcessor(level, window=window, skip=skip, ids=ids)
     patches = Patches()
     # In place: loggers that were made before hold on to the list itself.
     _insert(processor, structlog.get_config()["processors"])

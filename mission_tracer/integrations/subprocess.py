@@ -24,7 +24,7 @@ _MOST_ARGUMENTS = 100
 _ENV = 10  # the place of `env` among the positional arguments
 
 
-def install(_name: str, *, join: bool = False, **_options: Any) -> Callable[[], None]:
+def install(_name: str, *, join: bool = False) -> Callable[[], None]:
     """Record every program that is started through `subprocess`, or through asyncio.
 
     Args:

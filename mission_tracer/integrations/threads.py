@@ -25,7 +25,7 @@ _SERVANTS = frozenset(
 """Where threads come from that serve the whole process: whoever happens to start one does not own its work."""
 
 
-def install(name: str, **_options: Any) -> Callable[[], None]:
+def install(name: str) -> Callable[[], None]:
     """Carry the scope into threads, or into what executors are given."""
     patches = Patches()
     if name == "threading":
