@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 from mission_tracer import _context, recorder
 from mission_tracer._callables import record_calls
@@ -22,27 +22,29 @@ from mission_tracer.runs import Run
 from mission_tracer.steps import Step
 
 F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M", bound=MutableMapping[str, str])
 
 
-def inject(carrier: MutableMapping[str, str] | None = None) -> dict[str, str]:
-    """Write the current run and step into a carrier, and return what was written; nothing outside of a run.
+@overload
+def inject(carrier: None = None) -> dict[str, str]: ...
+@overload
+def inject(carrier: M) -> M: ...
+def inject(carrier: Any = None) -> Any:
+    """Write the current run and step into a carrier, and return it; outside of a run nothing is written.
 
     Args:
         carrier: Headers get the key `mission-run`; `os.environ`, or a copy of it, gets `MISSION_TRACER_PARENT`; `None`:
-            it is only returned, under `mission-run`.
+            headers of its own.
     """
     recording = recorder.default()
+    given = {} if carrier is None else carrier
     try:
         text = describe(_context.current())
-        if text is None:
-            return {}
-        written = {VARIABLE if _is_environment(carrier) else HEADER: text}
-        if carrier is not None:
-            carrier.update(written)
+        if text is not None:
+            given.update({VARIABLE if _is_environment(carrier) else HEADER: text})
     except Exception as error:  # noqa: BLE001 - our own errors stay ours
         recording.trouble(error, "inject")
-        return {}
-    return written
+    return given
 
 
 def _is_environment(carrier: Any) -> bool:
