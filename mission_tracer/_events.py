@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mission_tracer._checks import check_mapping, check_text, unless_none
@@ -52,11 +53,11 @@ def read_event(
         str(type),
         capture.text(summary, max_chars=_SUMMARY),
         None if payload is None else capture.value(as_payload(payload)),
-        _id(step, capture),
-        _id(agent_id, capture),
-        _id(idempotency_key, capture),
+        _id(step, capture.name, capture),
+        _id(agent_id, capture.name, capture),
+        _id(idempotency_key, capture.key, capture),
     )
 
 
-def _id(value: Any, capture: Capture) -> str | None:
-    return value if value is None or isinstance(value, str) else capture.text(value)
+def _id(value: Any, shown: Callable[[str], str], capture: Capture) -> str | None:
+    return None if value is None else shown(value if isinstance(value, str) else capture.text(value))

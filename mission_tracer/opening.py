@@ -47,6 +47,7 @@ def open_run(
     """
     if recording.settings.handle_signals and not recording.watches_signals:
         close_on_sigterm(recording)
+    mission = _without_secrets(mission, recording)
     parent = None if detached else current_run()
     key = recording.new_key()
     stream = recording.open_stream(key, create=True)
@@ -59,7 +60,7 @@ def open_run(
         stream,
         facts.RunOpened,
         key=key,
-        mission=_without_secrets(mission, recording),
+        mission=mission,
         base_url=recording.settings.base_url if recording.settings.api_key else None,
         input=values or None,
         metadata={**(recording.capture.value(metadata) if metadata else {}), "mission_tracer": mark},
@@ -75,9 +76,12 @@ def open_run(
 
 def _without_secrets(mission: facts.MissionSpec, recording: Recorder) -> facts.MissionSpec:
     capture = recording.capture
-    texts = {
+    texts: dict[str, str] = {"name": capture.name(mission.name)}
+    texts |= {
         name: capture.value(text)
         for name, text in (("description", mission.description), ("instructions", mission.instructions))
         if text
     }
-    return msgspec.structs.replace(mission, **texts) if texts else mission
+    if mission.model:
+        texts["model"] = capture.name(mission.model)
+    return msgspec.structs.replace(mission, **texts)

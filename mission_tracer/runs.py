@@ -196,30 +196,33 @@ class Run:
 
     def plan_read(self, steps: list[facts.PlannedStep]) -> None:
         """Declare steps that were read already."""
+        capture = self.recorder.capture
+        shown = [
+            facts.PlannedStep(
+                capture.name(step.step_id),
+                capture.text(step.description, max_chars=1000),
+                None if step.parent_step_id is None else capture.name(step.parent_step_id),
+                capture.value(step.metadata) if step.metadata else None,
+            )
+            for step in steps
+        ]
         with self._lock:
-            fresh = [step for step in steps if self._table.plan(step.step_id)]
+            fresh = [step for step in shown if self._table.plan(step.step_id)]
         if fresh:
-            capture = self.recorder.capture
-            shown = [
-                facts.PlannedStep(
-                    step.step_id,
-                    capture.text(step.description, max_chars=1000),
-                    step.parent_step_id,
-                    capture.value(step.metadata) if step.metadata else None,
-                )
-                for step in fresh
-            ]
-            self._record(facts.PlanDeclared, steps=shown)
+            self._record(facts.PlanDeclared, steps=fresh)
 
     @guarded()
     def add_agent(self, telnyx_agent_id: str) -> None:
         """Link a Telnyx agent to the run."""
-        self._record(facts.AgentLinked, telnyx_agent_id=check_name(telnyx_agent_id, "telnyx_agent_id"))
+        self._record(facts.AgentLinked, telnyx_agent_id=self._agent(telnyx_agent_id))
 
     @guarded()
     def remove_agent(self, telnyx_agent_id: str) -> None:
         """Take a Telnyx agent off the run."""
-        self._record(facts.AgentUnlinked, telnyx_agent_id=check_name(telnyx_agent_id, "telnyx_agent_id"))
+        self._record(facts.AgentUnlinked, telnyx_agent_id=self._agent(telnyx_agent_id))
+
+    def _agent(self, telnyx_agent_id: str) -> str:
+        return self.recorder.capture.name(check_name(telnyx_agent_id, "telnyx_agent_id"))
 
     @guarded()
     def pause(self) -> None:
@@ -305,6 +308,7 @@ class Run:
     ) -> Step:
         """Begin a step under a name."""
         stream = self.stream
+        name = self.recorder.capture.name(name)
         if stream is not None and stream.shared and stream.journal.is_on_disk:
             step_id, attempt = self._enter_shared(stream, name, description, parent, repeat)
         else:

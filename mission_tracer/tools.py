@@ -49,6 +49,7 @@ class ToolCall:
         self._started = time.perf_counter()
         if self._run is not None and self._run.stream is not None:
             self._id = self._run.stream.name_call()
+            self._name = self._run.recorder.capture.name(name)
             self._begin(self._run, arguments)
 
     def _begin(self, run: Run, arguments: dict[str, Any]) -> None:

@@ -80,6 +80,7 @@ class Plan:
         self.random = random.Random(self.seed)
         self.done: Counter[str] = Counter()
         self.requests: deque[tuple[str, str]] = deque(maxlen=100_000)
+        self.bodies: deque[bytes] = deque(maxlen=1000)
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Take in what the admin says; what is not named stays."""
@@ -334,6 +335,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/_faults":
             self._administer(body)
             return
+        self.plan.bodies.append(body)
         fault = self.plan.decide(f"{self.command} {self.path}")
         try:
             KINDS[fault.kind](Exchange(self, body, fault))

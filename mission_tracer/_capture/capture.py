@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ _SUMMARY_BYTES = 4096
 _SUMMARY_ITEMS = 5
 _ERROR = 500
 _MOST_NAMES = 100
+_REMEMBERED = 1024
+_LONGEST_NAME = 100
 
 
 class Capture:
@@ -54,7 +57,17 @@ class Capture:
         ConfigurationError: the mode is unknown.
     """
 
-    __slots__ = ("_arguments", "_clock", "_names", "_portraits", "max_bytes", "mode", "redaction", "strict")
+    __slots__ = (
+        "_arguments",
+        "_clock",
+        "_names",
+        "_portraits",
+        "_shown_names",
+        "max_bytes",
+        "mode",
+        "redaction",
+        "strict",
+    )
 
     def __init__(
         self,
@@ -75,6 +88,7 @@ class Capture:
         self._names = Names(self.redaction)
         self._portraits = Portraits()
         self._arguments = Arguments()
+        self._shown_names: dict[str, str] = {}
 
     def value(self, value: Any, *, max_bytes: int | None = None) -> Any:
         """Capture any value as dicts with text keys, lists, texts, numbers, booleans and None.
@@ -141,6 +155,25 @@ class Capture:
             return _line(text, max_chars)
         except Exception as error:  # noqa: BLE001 - capture never raises into the program
             return _line(f"capture error: {self._failed(error)['capture_error']}", max_chars)
+
+    def name(self, name: str) -> str:
+        """Hide secrets in a name or an id, and change nothing else; the redaction's callback is not asked.
+
+        Two that differ only in their secrets become the same.
+        """
+        shown = self._shown_names.get(name)
+        if shown is None:
+            shown = clean(self.redaction.text(name))
+            if len(name) <= _LONGEST_NAME:
+                if len(self._shown_names) >= _REMEMBERED:
+                    self._shown_names.clear()
+                self._shown_names[name] = shown
+        return shown
+
+    def key(self, key: str) -> str:
+        """Hide secrets in an idempotency key: two that differ stay different."""
+        shown = self.name(key)
+        return key if shown == key else f"{shown} {hashlib.sha256(key.encode(errors='replace')).hexdigest()[:16]}"
 
     def summary(self, value: Any) -> str:
         """Say a result in one line: `best: ABC Cleaning, quote: 350` for a mapping, `3 items: a, b, c` for a list.

@@ -216,6 +216,25 @@ def test_a_known_secret_of_any_shape_is_hidden(place: Any) -> None:
         assert "redacted" in str(output)
 
 
+def test_a_name_is_only_changed_where_a_secret_stands() -> None:
+    """Names and ids keep their blanks and their length; their secrets are hidden, each time, also with a callback."""
+    capture = Capture(redaction=Redaction.default(callback=lambda path, value: "never asked"), strict=True)
+    for _ in range(2):
+        assert capture.name("Find  window washers\n") == "Find  window washers\n"
+        assert capture.name("x" * 5000) == "x" * 5000
+        assert capture.name(f"call {GITHUB}") == "call [redacted: github token]"
+        assert capture.name("odd \ud800").encode()
+
+
+def test_keys_that_differ_in_a_secret_stay_different() -> None:
+    """An idempotency key shows no secret, and is the same for the same one only."""
+    one, other = (CAPTURE.key(f"charge {GITHUB}{end}") for end in "ab")
+    assert one != other
+    assert CAPTURE.key(f"charge {GITHUB}a") == one
+    assert GITHUB not in one + other
+    assert CAPTURE.key("charge-1") == "charge-1"
+
+
 def test_arguments_stand_under_their_names() -> None:
     """A call's arguments are captured by name, secrets hidden."""
     assert CAPTURE.arguments(agent, ("Chicago", 2, 3), {"password": "x", "q": [1]}) == {
