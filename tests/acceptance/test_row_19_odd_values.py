@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mission_tracer as mt
+
+attrs = pytest.importorskip("attrs")
+numpy = pytest.importorskip("numpy")
+pandas = pytest.importorskip("pandas")
+pydantic = pytest.importorskip("pydantic")
 
 
 class Hostile:
@@ -51,22 +61,89 @@ def cyclic() -> dict[str, Any]:
     return value
 
 
+@dataclasses.dataclass
+class Quote:
+    company: str
+    rest: Any = None
+
+
+class PydanticQuote(pydantic.BaseModel):
+    company: str
+    prices: list[int]
+
+
+@attrs.define
+class AttrsQuote:
+    company: str
+    price: int
+
+
+class Endless:
+    """Have as many attributes as are asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        return Endless()
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.repeat(self)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self
+
+
+class Slow:
+    """Take its time to be shown."""
+
+    def __repr__(self) -> str:
+        end = time.thread_time() + 0.02
+        while time.thread_time() < end:
+            pass
+        return "slow"
+
+
+def shared(times: int) -> list[Any]:
+    """Hold itself many times over without a circle."""
+    value: list[Any] = ["x"]
+    for _ in range(times):
+        value = [value] * 10
+    return value
+
+
 ODD: dict[str, Any] = {
     "hostile": Hostile(),
+    "endless": Endless(),
+    "slow": [Slow() for _ in range(1000)],
     "cycle": cyclic(),
     "deep": nested(5_000),
-    "long": "x" * 20_000_000,
+    "shared": shared(50),
+    "long": "x" * 100_000_000,
+    "many": list(range(1_000_000)),
+    "wide": {str(n): n for n in range(100_000)},
     "lock": threading.Lock(),
     "nan": float("nan"),
     "infinity": float("-inf"),
     "bytes": b"\xff\x00",
+    "long bytes": bytes(50_000_000),
     "surrogate": "\ud800",
     "digits": 10**200,
     "keys": {(1, 2): 3, None: 4, 5: 6},
     "set": {1, "two"},
     "class": Hostile,
     "function": nested,
+    "dataclass": Quote("ABC", Quote("inner")),
+    "pydantic": PydanticQuote(company="ABC", prices=[1, 2]),
+    "attrs": AttrsQuote("ABC", 350),
+    "numpy": numpy.arange(10_000_000),
+    "numpy number": numpy.float64(1.5),
+    "pandas": pandas.DataFrame({"a": range(100_000)}),
+    "exception": ValueError("an", Hostile()),
 }
+
+LONGEST = 1.0
+"""Seconds of the caller's own time that recording may take, the code of 1,000 slow objects in it included."""
+
+LARGEST = 32768 + 2048
+"""Bytes of a line in the journal: a payload, and what stands around it."""
 
 
 @mt.tool_call
@@ -80,13 +157,17 @@ def step(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_row_19_odd_values_pass_and_arrive(name: str, api: Any) -> None:
-    """An odd value passes through a run, a step and a tool unchanged, and everything recorded of it is delivered."""
+def test_row_19_odd_values_pass_and_arrive(name: str, api: Any, tmp_path: Path) -> None:
+    """An odd value passes through a run, a step and a tool unchanged; recording it is bounded, and is delivered."""
     value = ODD[name]
+    begun = time.thread_time()
     assert mt.mission_run("Odd")(step)(value) is value
     with mt.mission_run("Odd too") as run:
         run.log_event("odd", payload={name: value})
+    assert time.thread_time() - begun < LONGEST
     assert mt.flush(30)
+    lines = [line for path in (tmp_path / "state").rglob("*.jsonl") for line in path.read_bytes().splitlines()]
+    assert 0 < max(map(len, lines)) < LARGEST
     assert {mission["runs"][0]["run"].status for mission in api.tree()} == {"succeeded"}
     stats = mt.stats()
     assert (stats.pending, stats.rejected, stats.dropped) == (0, 0, {})
