@@ -186,6 +186,7 @@ def leave_step(fact: facts.StepLeft, at: Situation) -> Flow:
     details = {
         "status": fact.status,
         **({"duration_ms": fact.duration_ms} if fact.duration_ms is not None else {}),
+        **({"error": fact.error} if fact.error else {}),
     }
     yield from _log(fact, at, kind, summary, details)
 

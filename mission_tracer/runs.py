@@ -248,8 +248,10 @@ class Run:
 
     @guarded()
     def fail(self, error: str | BaseException) -> None:
-        """Let the run end as failed when its block ends, for this reason."""
+        """Let the run end as failed when its block ends, for this reason; an exception is logged with its traceback."""
         self._outcome = Outcome("failed", error=self.reason(error))
+        if isinstance(error, BaseException):
+            self.note_error(error, None)
 
     @guarded()
     def cancel(self) -> None:

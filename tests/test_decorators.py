@@ -189,6 +189,22 @@ def test_a_failed_step_is_retried_as_another_attempt(journal: Journal) -> None:
     assert entered == [("dial", 1), ("dial", 2)]
 
 
+def test_a_failure_that_was_overcome_is_told_by_its_step(api: Any) -> None:
+    """An exception that never reaches the run is in its step's `step_failed` event, with its traceback."""
+    with mission_run("m"):
+        with pytest.raises(OSError, match="busy"), plan_step("dial"):
+            raise OSError("busy")
+        with plan_step("dial"):
+            pass
+    assert mt.flush(20)
+    found = api.only_run()
+    assert (found["run"].status, [s.status for s in found["steps"]]) == ("succeeded", ["completed"])
+    assert [e.type for e in found["events"]] == ["step_started", "step_failed", "step_started", "step_completed"]
+    told = found["events"][1].payload["error"]
+    assert (told["type"], told["message"]) == ("OSError", "busy")
+    assert 'raise OSError("busy")' in told["traceback"]
+
+
 def test_repeat_overrides_what_entering_again_means(journal: Journal) -> None:
     """`repeat="reopen"` makes another attempt of a completed step, `repeat="new"` a new step of a failed one."""
     with mission_run("m"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -123,6 +125,22 @@ def test_what_is_said_by_hand_is_how_the_run_ends(journal: Journal) -> None:
     with mt.mission_run("m") as run:
         run.cancel()
     assert closing(journal()).status == "cancelled"
+
+
+def test_an_exception_said_by_hand_is_logged_once(journal: Journal) -> None:
+    """`fail` with an exception logs it with its traceback, and not again when it is raised as well."""
+    for raised in (False, True):
+        with contextlib.suppress(OSError), mt.mission_run("m") as run:
+            try:
+                raise OSError("gone")
+            except OSError as error:
+                run.fail(error)
+                if raised:
+                    raise
+        found = journal()
+        assert (closing(found).status, closing(found).error) == ("failed", "OSError: gone")
+        [event] = [f for f in found if isinstance(f, facts.Event) and f.id.startswith(found[-1].id.split(".")[0])]
+        assert json.loads(bytes(event.body))["payload"]["error"]["traceback"].endswith("OSError: gone")
 
 
 def test_an_exception_outweighs_success_said_by_hand(journal: Journal) -> None:

@@ -203,3 +203,42 @@ def test_the_plugin_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
     assert done.stdout.strip() == "[]"
+
+
+OUTSIDE = """
+import pytest
+import mission_tracer as mt
+
+
+@mt.mission_run("Find", plan=["research"])
+def agent(word):
+    return {"best": word}
+
+
+def test_records(mission_recorder):
+    agent("x")
+    mission_recorder.assert_run(status="succeeded", steps=[("research", "skipped")])
+    assert mission_recorder.runs[0].key != "run1"
+
+
+@pytest.mark.mission_recorder({"capture": "off"}, deterministic=True)
+class TestMarked:
+    def test_takes_options(self, mission_recorder):
+        agent("x")
+        [run] = mission_recorder.runs
+        assert (run.key, run.input) == ("run1", None)
+
+    def test_counts_anew(self, mission_recorder):
+        agent("x")
+        assert mission_recorder.runs[0].key == "run1"
+"""
+
+
+def test_the_plugin_works_in_a_project_of_its_own(tmp_path: Path) -> None:
+    """Where the package is installed, any project's tests have the fixture and its marker; warnings are errors."""
+    file = tmp_path / "test_agent.py"
+    file.write_text(OUTSIDE)
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "--strict-markers", "-p", "no:cacheprovider"]
+    done = subprocess.run([*command, str(file)], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "3 passed" in done.stdout, done.stdout
+    assert not (tmp_path / "state").exists()
