@@ -190,12 +190,11 @@ def test_a_program_may_handle_its_signals(env: dict[str, str], state: Path) -> N
     code = (
         "import signal, sys\n"
         "got = []\n"
-        "signal.signal(signal.SIGUSR1, lambda n, f: got.append(n))\n"
+        "signal.signal(signal.SIGUSR1, lambda n, f: (got.append(n), print('woken', flush=True)))\n"
         "signal.signal(signal.SIGTERM, lambda n, f: (print(len(got), 'tidied up'), sys.exit(0)))\n"
         "print('ready', flush=True)\n"
         "while True:\n"
         "    signal.pause()\n"
-        "    print('woken', flush=True)\n"
     )
     with subprocess.Popen([*processes.CLI, "run", "-c", code], env=env, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
