@@ -7,7 +7,8 @@ A flow is a generator that delivers one fact. It yields
     `Recall`  sent back: the mission id this host knows for a name, under the host's lock on that name,
     `Remember`, `Forget`  tell the host what a name stands for,
     `Refusal` the server refused a part of the fact for good; the flow goes on,
-and raises `Park` when the run cannot go on at all, `NotYet` when another machine must act first.
+and raises `Park` when the run cannot go on at all, `Again` when the server may take it another time, `NotYet` when
+another machine must act first.
 
 A flow can be started again at any point: what must not happen twice is noted as a record before and after, and read
 back from the server when its answer was lost; what may happen twice (PATCHes, events with their key) is simply asked
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from mission_tracer import facts
 from mission_tracer._lane_state import LaneState
@@ -28,7 +29,7 @@ STUBBORN = 6
 """After so many failures of the server on one fact each attempt also tries it without what may be to blame."""
 
 POISONED = 12
-"""After so many failures of the server on one fact every second attempt asks whether the server takes anything else."""
+"""After so many failures of the server on one fact it is given up if, right after one more, the server takes a note."""
 
 MALFORMED = frozenset({400, 413, 422})
 """The refusals that a smaller body may mend."""
@@ -142,6 +143,10 @@ class Park(Exception):  # noqa: N818 - it says what to do, as StopIteration does
     """The run cannot be delivered as things are; the message says why."""
 
 
+class Again(Exception):  # noqa: N818 - it says what to do, as StopIteration does
+    """The server refused what it should take; the message says why."""
+
+
 class NotYet(Exception):  # noqa: N818 - it says what to do, as StopIteration does
     """Another machine has not created the run yet."""
 
@@ -179,12 +184,23 @@ class Situation:
 
     @property
     def poisoned(self) -> bool:
-        """Say whether this attempt leaves the fact out if the server takes anything else."""
-        return self.failures >= POISONED and self.failures % 2 == 0
+        """Say whether this attempt gives the fact up if it fails again and the server takes anything else."""
+        return self.failures >= POISONED and self.state.run_id is not None
 
     def path(self, **more: str) -> dict[str, str]:
         """Return the path values of the run."""
         return {"mission_id": self.state.mission_id or "", "run_id": self.state.run_id or "", **more}
+
+
+def give_up(at: Situation, answer: Answer, what: str) -> NoReturn:
+    """Park the run, or try again when it is not the request that is at fault: a gateway, or another creation under way.
+
+    Raises:
+        Park: The server refuses the request itself, or refused it often enough.
+        Again: It may take it later.
+    """
+    why = f"the server {what}: {answer.why}"
+    raise Park(why) if answer.status in MALFORMED or at.failures >= STUBBORN else Again(why)
 
 
 def park_if_gone(answer: Answer, at: Situation) -> Flow:

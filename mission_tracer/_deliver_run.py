@@ -11,24 +11,24 @@ from mission_tracer import facts
 from mission_tracer._actions import (
     CHANGES,
     MALFORMED,
+    STUBBORN,
     Action,
     Answer,
     Call,
     Flow,
     Forget,
     NotYet,
-    Park,
     Recall,
     Refusal,
     Remember,
     Settle,
     Situation,
+    give_up,
     park_if_gone,
     select,
 )
-from mission_tracer._deliver_step import set_step, straighten_steps
-from mission_tracer._lane_state import LaneState
-from mission_tracer._records import MissionFound, MissionLost, RunBound
+from mission_tracer._deliver_step import end_step, straighten_steps
+from mission_tracer._records import MissionFound, MissionLost, RunBound, Unsent
 
 _FINAL = {"succeeded", "failed", "cancelled"}
 _RUNNING = {"status": "running"}
@@ -38,30 +38,30 @@ def open_run(fact: facts.RunOpened, at: Situation) -> Flow:
     state = at.state
     while not state.run_id:
         if not state.mission_id:
-            yield from _find_mission(fact.mission, state)
+            yield from _find_mission(fact.mission, at)
         yield from _create_run(fact, at)
     if not at.late:
         yield from _set_run(at, _RUNNING)
 
 
-def _find_mission(spec: facts.MissionSpec, state: LaneState) -> Flow:
+def _find_mission(spec: facts.MissionSpec, at: Situation) -> Flow:
     """Bind the run to its mission: the one given, the one this host knows, the oldest of that name, or a new one."""
     mission_id = spec.id
     if not mission_id:
         mission_id = yield Recall(spec.name)
         if not mission_id:
-            if "create_mission" in state.intents:
+            if "create_mission" in at.state.intents:
                 yield Settle("create_mission")
-            mission_id = yield from _oldest_mission(spec.name)
+            mission_id = yield from _oldest_mission(spec.name, at)
             if not mission_id:
-                created = yield from _create_mission(spec)
+                created = yield from _create_mission(spec, at)
                 # Another machine may have created it in the same moment: both then choose the oldest.
-                mission_id = (yield from _oldest_mission(spec.name)) or created
+                mission_id = (yield from _oldest_mission(spec.name, at)) or created
         yield Remember(spec.name, mission_id)
     yield MissionFound(mission_id)
 
 
-def _create_mission(spec: facts.MissionSpec) -> Generator[Action, Any, str]:
+def _create_mission(spec: facts.MissionSpec, at: Situation) -> Generator[Action, Any, str]:
     full = msgspec.to_builtins(spec)
     full.pop("id", None)
     for body in (full, {"name": spec.name}):
@@ -70,16 +70,14 @@ def _create_mission(spec: facts.MissionSpec) -> Generator[Action, Any, str]:
             return str(answer.data["mission_id"])
         if answer.status not in MALFORMED:
             break
-    found = (yield from _oldest_mission(spec.name)) if answer.status == 409 else None
-    if not found:
-        raise Park(f"the server refused the mission {spec.name!r}: {answer.why}")
-    return str(found)
+    found = (yield from _oldest_mission(spec.name, at)) if answer.status == 409 else None
+    return found or give_up(at, answer, f"refused the mission {spec.name!r}")
 
 
-def _oldest_mission(name: str) -> Generator[Action, Any, str | None]:
+def _oldest_mission(name: str, at: Situation) -> Generator[Action, Any, str | None]:
     answer, found = yield from select("missions.list", {}, {}, lambda item: item.get("name") == name)
     if not answer.ok:
-        raise Park(f"the server does not list the missions: {answer.why}")
+        give_up(at, answer, "does not list the missions")
     oldest = min(found, key=lambda item: (str(item.get("created_at") or "~"), str(item["mission_id"])), default=None)
     return str(oldest["mission_id"]) if oldest else None
 
@@ -89,7 +87,7 @@ def _create_run(fact: facts.RunOpened, at: Situation) -> Flow:
     state = at.state
     if "create_run" in state.intents:
         yield Settle("create_run")
-        found = yield from _run_by_key(state.mission_id or "", fact.key)
+        found = yield from _run_by_key(fact.key, at)
         if found:
             yield RunBound(found)
             return
@@ -98,7 +96,7 @@ def _create_run(fact: facts.RunOpened, at: Situation) -> Flow:
     path = {"mission_id": state.mission_id or ""}
     answer = Answer(0)
     # Nothing is known of a creation on which the server failed: it is looked for before the smaller one is tried.
-    for body in (bare,) if at.stubborn and at.failures % 2 else (full, bare):
+    for body in (bare,) if state.creations >= STUBBORN and state.creations % 2 else (full, bare):
         answer = yield Call("missions.runs.create", path, body=body, intent="create_run")
         if answer.ok:
             yield RunBound(str(answer.data["run_id"]))
@@ -107,24 +105,25 @@ def _create_run(fact: facts.RunOpened, at: Situation) -> Flow:
             return
         if answer.status not in MALFORMED:
             break
-    if answer.status == 409 and (found := (yield from _run_by_key(state.mission_id or "", fact.key))):
+    if answer.status == 409 and (found := (yield from _run_by_key(fact.key, at))):
         yield RunBound(found)
         return
     if answer.status == 404 and state.mission_losses < 3 and not fact.mission.id:
         yield Forget(fact.mission.name)
         yield MissionLost()
         return
-    raise Park(f"the server refused the run: {answer.why}")
+    give_up(at, answer, "refused the run")
 
 
-def _run_by_key(mission_id: str, key: str) -> Generator[Action, Any, str | None]:
+def _run_by_key(key: str, at: Situation) -> Generator[Action, Any, str | None]:
     def ours(item: dict[str, Any]) -> bool:
         mark = (item.get("metadata") or {}).get("mission_tracer")
         return isinstance(mark, dict) and mark.get("key") == key
 
-    answer, found = yield from select("missions.runs.list", {"mission_id": mission_id}, {}, ours, first=True)
+    path = {"mission_id": at.state.mission_id or ""}
+    answer, found = yield from select("missions.runs.list", path, {}, ours, first=True)
     if not answer.ok and answer.status != 404:
-        raise Park(f"the server does not list the mission's runs: {answer.why}")
+        give_up(at, answer, "does not list the mission's runs")
     return str(found[0]["run_id"]) if found else None
 
 
@@ -132,12 +131,12 @@ def join_run(fact: facts.RunJoined, at: Situation) -> Flow:
     """Bind this journal to a run that another machine opened."""
     state = at.state
     if not state.mission_id:
-        mission_id = fact.mission.id or (yield from _oldest_mission(fact.mission.name))
+        mission_id = fact.mission.id or (yield from _oldest_mission(fact.mission.name, at))
         if not mission_id:
             raise NotYet(f"no mission {fact.mission.name!r} yet")
         yield MissionFound(mission_id)
     if not state.run_id:
-        run_id = fact.run_id or (yield from _run_by_key(state.mission_id or "", fact.key))
+        run_id = fact.run_id or (yield from _run_by_key(fact.key, at))
         if not run_id:
             raise NotYet(f"no run {fact.key} yet")
         yield RunBound(run_id)
@@ -193,7 +192,15 @@ def resume_run(_fact: facts.RunResumed, at: Situation) -> Flow:
 
 
 def _hold(at: Situation, operation: str, wanted: str) -> Flow:
-    answer = yield Call(operation, at.path())
+    """Pause or resume the run; one that comes late would undo what follows it, so it is awaited and looked for."""
+    if operation in at.state.intents:
+        yield Settle(operation)
+        current = yield Call("missions.runs.retrieve", at.path())
+        if current.ok and current.data.get("status") == wanted:
+            yield Unsent(operation)
+            return
+    answer = yield Call(operation, at.path(), intent=operation)
+    yield Unsent(operation)
     if not answer.ok:
         yield from park_if_gone(answer, at)
         current = yield Call("missions.runs.retrieve", at.path())
@@ -214,11 +221,7 @@ def close_run(fact: facts.RunClosed, at: Situation) -> Flow:
         if current.ok and current.data.get("status") in _FINAL:
             return
     for step_id, step in sorted(state.steps.items(), key=lambda item: item[1].sequence):
-        if step.status == "in_progress":
-            why = "the run ended while this step was open"
-            yield from set_step(at, step_id, step, "failed", {"reason": why})
-        elif step.status == "pending" and step.declared:
-            yield from set_step(at, step_id, step, "skipped", {"reason": "never reached"})
+        yield from end_step(at, step_id, step)
     body: dict[str, Any] = {"status": fact.status}
     if fact.summary is not None:
         body["result_summary"] = fact.summary

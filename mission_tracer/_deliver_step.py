@@ -25,16 +25,42 @@ def declare_plan(fact: facts.PlanDeclared, at: Situation) -> Flow:
 def _declare(first: Iterable[facts.PlannedStep], at: Situation) -> Flow:
     """Put steps into the server's plan, together with those that are known to follow."""
     state = at.state
+    # A late fact is one that somebody wants to be tried once more.
+    refused = [step for step in first if at.late and state.step(step.step_id).refused]
     wanted = _missing([*first, *_foreseen(at.upcoming())], state)
-    if not _missing(first, state):
+    if not (refused or _missing(first, state)):
         return
     if "declare_steps" in state.intents:
         yield Settle("declare_steps")
         yield from _read_plan(at)
     elif state.joined:
         yield from _read_plan(at)
+    for planned in refused:
+        yield from _declare_again(planned, at)
     while batch := _batch(wanted, state):
         yield from _declare_batch(batch, at)
+
+
+def _declare_again(planned: facts.PlannedStep, at: Situation) -> Flow:
+    """Declare a step that was refused, and bring it to where it is by now."""
+    step, before = at.state.step(planned.step_id), -1
+    while step.refused and at.state.sequence != before:  # the plan may not be what we think
+        before = at.state.sequence
+        yield from _declare_batch([planned], at)
+    if step.refused:
+        return
+    if step.status == "in_progress" or step.status in _FINAL:
+        yield from set_step(at, planned.step_id, step, step.status, {})
+    if at.state.closed:
+        yield from end_step(at, planned.step_id, step)
+
+
+def end_step(at: Situation, step_id: str, step: StepState) -> Flow:
+    """End a step with its run when it is open, or was never reached."""
+    if step.status == "in_progress":
+        yield from set_step(at, step_id, step, "failed", {"reason": "the run ended while this step was open"})
+    elif step.status == "pending" and step.declared:
+        yield from set_step(at, step_id, step, "skipped", {"reason": "never reached"})
 
 
 def _missing(steps: Iterable[facts.PlannedStep], state: LaneState) -> list[facts.PlannedStep]:
@@ -85,7 +111,7 @@ def _declare_batch(batch: list[facts.PlannedStep], at: Situation) -> Flow:
     yield from park_if_gone(answer, at)
     before = state.sequence
     yield from _read_plan(at)
-    if state.sequence != before or not _missing(batch, state):
+    if state.sequence != before or all(state.step(step.step_id).declared for step in batch):
         return  # the plan is not what we thought: go on from what it is
     if not state.plan_exists and operation == "missions.runs.plan.add_steps":
         answer = yield Call(
@@ -214,7 +240,8 @@ def set_step(at: Situation, step_id: str, step: StepState, status: str, metadata
         return
     if current.status == 404:
         yield from _declare_batch([facts.PlannedStep(sent_as, sent_as)], at)
-    if status in {"completed", "failed"} and (current.status == 404 or known == "pending"):
+    if status != "in_progress":
+        # It may not have begun for the server, or a change that came late has ended it.
         yield Call(_UPDATE, path, body={"status": "in_progress"})
     retry: Answer = yield Call(_UPDATE, path, body={"status": status})
     if not retry.ok:

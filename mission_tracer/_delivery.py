@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mission_tracer import facts
-from mission_tracer._actions import Flow, Park, Situation
-from mission_tracer._deliver_event import leave_out, link_agent, unlink_agent, write_event
+from mission_tracer._actions import Call, Flow, Park, Situation
+from mission_tracer._deliver_event import link_agent, unlink_agent, write_event
 from mission_tracer._deliver_run import close_run, join_run, open_run, pause_run, resume_run
 from mission_tracer._deliver_step import declare_plan, enter_step, leave_step
 
@@ -35,9 +35,14 @@ def deliver(fact: facts.Fact, at: Situation) -> Flow:
     """
     if at.state.run_id is None and not isinstance(fact, (facts.RunOpened, facts.RunJoined)):
         return _park("the journal does not say which mission the run belongs to: its first line is damaged")
-    if at.poisoned and at.state.run_id is not None:
-        return leave_out(fact, at)
-    return _FLOWS[type(fact)](fact, at)
+    flow = _FLOWS[type(fact)](fact, at)
+    return _with_a_look(flow, at) if at.stubborn and at.state.run_id is not None else flow
+
+
+def _with_a_look(flow: Flow, at: Situation) -> Flow:
+    """Blame the fact only when the server can be asked for the run: else it is out altogether."""
+    yield Call("missions.runs.retrieve", at.path())
+    yield from flow
 
 
 def _park(why: str) -> Flow:

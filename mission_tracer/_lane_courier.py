@@ -13,6 +13,7 @@ import msgspec
 from mission_tracer import _records, facts
 from mission_tracer._actions import (
     CHANGES,
+    Again,
     Answer,
     Call,
     Forget,
@@ -26,6 +27,7 @@ from mission_tracer._actions import (
     Situation,
     Unsent,
 )
+from mission_tracer._deliver_event import leave_out
 from mission_tracer._delivery import deliver
 from mission_tracer._delivery_log import DeliveryLog
 from mission_tracer._directory import Directory
@@ -152,11 +154,15 @@ class Courier:
         try:
             return self._drive(item, deliver(fact, situation), exchange)
         except _Stop as stop:
-            item.failures += not (stop.pause.everywhere or stop.pause.quiet)
-            return stop.pause
+            is_fault = not (stop.pause.everywhere or stop.pause.quiet)
+            item.failures += is_fault
+            return self._leave_out(item, fact, situation, exchange, stop.pause) if is_fault else stop.pause
         except Park as reason:
             self.note(_records.Parked(str(reason)))
             return Pause(str(reason), delay=0.0)
+        except Again as reason:
+            item.failures += 1
+            return Pause(str(reason))
         except NotYet as reason:
             return Pause(str(reason), quiet=True)
         except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
@@ -165,6 +171,17 @@ class Courier:
             return Pause(f"an answer could not be understood ({type(error).__name__}: {error})")
         finally:
             self._release_mission()
+
+    def _leave_out(
+        self, item: Item, fact: facts.Fact, situation: Situation, exchange: Exchange, pause: Pause
+    ) -> Pause | list[Refusal]:
+        """Give a fact up on which the server fails again and again, if in this moment it takes a note of that."""
+        if not situation.poisoned:
+            return pause
+        try:
+            return self._drive(item, leave_out(fact, situation), exchange)
+        except (_Stop, Park):
+            return pause
 
     def is_clear(self) -> bool:
         """Say whether nothing that was asked for can still take effect late."""

@@ -63,7 +63,8 @@ class Track:
 class LaneState:
     """What the server should know of one run, and which facts it has.
 
-    `shaky` says that an answer to a change of a status was lost: the change may come late and undo a later one.
+    `creations` counts the requests to create the run that came to nothing though the server could be read; `shaky` says
+    that an answer to a change of a status was lost: the change may come late and undo a later one.
     """
 
     key: str = ""
@@ -84,6 +85,7 @@ class LaneState:
     finished: bool = False
     retries: set[int] = field(default_factory=set)
     mission_losses: int = 0
+    creations: int = 0
     shaky: bool = False
 
     @property
@@ -130,10 +132,12 @@ def _intended(state: LaneState, record: Intended) -> None:
     # Of a creation the last attempt counts, which may still be under way; of an event the first, whose key grows old.
     if record.intent not in state.intents or not record.intent.startswith("event:"):
         state.intents[record.intent] = record.at
+    state.creations += record.intent == "create_run"
 
 
 def _unsent(state: LaneState, record: Unsent) -> None:
     state.intents.pop(record.intent, None)
+    state.creations -= record.intent == "create_run"
 
 
 def _mission_found(state: LaneState, record: MissionFound) -> None:
@@ -154,7 +158,7 @@ def _run_bound(state: LaneState, record: RunBound) -> None:
 def _steps_declared(state: LaneState, record: StepsDeclared) -> None:
     for step_id, sequence in record.steps.items():
         step = state.step(step_id)
-        step.declared, step.sequence = True, sequence
+        step.declared, step.refused, step.sequence = True, False, sequence
         state.sequence = max(state.sequence, sequence, 1)
     state.intents.pop("declare_steps", None)
 

@@ -10,13 +10,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 from random import random
 from typing import TYPE_CHECKING
 
 from mission_tracer import _context
 from mission_tracer._lane import Lane
 from mission_tracer._lane_courier import Item, Pause
+from mission_tracer._sender_bell import Bell
 from mission_tracer._sender_gate import Gate
 from mission_tracer._sender_lanes import Lanes
 
@@ -68,8 +68,7 @@ class Sender:
         self._gate = Gate(most=max_backoff, draw=draw)
         self._advice = advice
         self._monotonic = monotonic
-        # A queue written in C: ringing takes no lock of ours, also in a signal handler or a destructor.
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._bell = Bell()
         self._ready: deque[Lane] = deque()
         self._queued: set[Lane] = set()
         self._resting: list[Lane] = []
@@ -89,7 +88,7 @@ class Sender:
         """Make the sender look for work now; start it when it does not run. Never raises."""
         self.asleep = False
         if self._threads:
-            self._bell.put(None)
+            self._bell.ring()
         else:
             self._begin()
 
@@ -106,8 +105,7 @@ class Sender:
         deadline = self._monotonic() + timeout
         with self.progress:
             self._stopped = True
-            for _ in range(self._threads):
-                self._bell.put(None)
+            self._bell.ring()
             while self._threads and (left := deadline - self._monotonic()) > 0:
                 self.progress.wait(left)
             transport, self._transport = (self._transport, None) if not self._threads else (None, None)
@@ -183,6 +181,8 @@ class Sender:
             with self.progress:
                 self._threads -= 1
                 self.progress.notify_all()
+            if self._stopped:
+                self._bell.ring()  # for the next one
 
     def _complain(self, error: BaseException) -> None:
         if not self._stopped:
@@ -222,7 +222,7 @@ class Sender:
         if self._gate.is_doubted or (self._watched and len(self._ready) <= 1):
             return
         if self._idle:
-            self._bell.put(None)
+            self._bell.ring()
         elif self._threads < MAX_THREADS and not self._stopped:
             self._start_thread()
 
@@ -305,9 +305,7 @@ class Sender:
             # Whoever recorded before `asleep` was set did not ring.
             if self._stopped or (watch and self._lanes.has_news and not self._looking):
                 return
-            self._bell.get(timeout=timeout)
-        except Empty:
-            pass
+            self._bell.wait(timeout)
         finally:
             with self.progress:
                 self._idle -= 1

@@ -2,8 +2,9 @@
 
     python tests/faults.py --upstream http://127.0.0.1:4010 --seed 7 --rates drop_after=0.1,500_before=0.05
 
-Which fault the n-th request meets is drawn from the seed, or taken from a script. Both can be changed while it runs:
-`PUT /_faults` takes `{"rates": {...}, "script": [...], "seed": 7}`; `GET /_faults` tells what was done so far.
+Which fault the n-th request meets is drawn from the seed, or taken from a script, each entry once, or from rules, which
+hold for ever. All can be changed while it runs: `PUT /_faults` takes `{"rates": {...}, "script": [...], "rules": [...],
+"seed": 7}`; `GET /_faults` tells what was done so far.
 """
 
 from __future__ import annotations
@@ -54,13 +55,15 @@ MIXED = {
 
 @dataclass(frozen=True)
 class Fault:
-    """One entry of a script: what happens, and to which requests (`match`: a pattern over `METHOD /path`).
+    """One entry of a script, or a rule: what happens, and to which requests.
 
-    `pid` is the process that `kill_before` and `kill_after` kill.
+    `match` is a pattern over `METHOD /path`, `body` is found in the request's body; `pid` is the process that
+    `kill_before` and `kill_after` kill.
     """
 
     kind: str
     match: str = ""
+    body: str = ""
     seconds: float | None = None
     pid: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -72,6 +75,7 @@ class Plan:
 
     rates: dict[str, float] = field(default_factory=dict)
     script: deque[Fault] = field(default_factory=deque)
+    rules: list[Fault] = field(default_factory=list)
     seed: int = 0
     seconds: dict[str, float] = field(default_factory=lambda: dict(SECONDS))
 
@@ -84,29 +88,35 @@ class Plan:
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Take in what the admin says; what is not named stays."""
-        script = [entry if isinstance(entry, Fault) else read_fault(entry) for entry in changes.get("script", ())]
-        check([*changes.get("rates", ()), *(fault.kind for fault in script)])
+        script, rules = (
+            [entry if isinstance(entry, Fault) else read_fault(entry) for entry in changes.get(name, ())]
+            for name in ("script", "rules")
+        )
+        check([*changes.get("rates", ()), *(fault.kind for fault in script + rules)])
         with self.lock:
             if "rates" in changes:
                 self.rates = dict(changes["rates"])
             if "script" in changes:
                 self.script = deque(script)
+            if "rules" in changes:
+                self.rules = rules
             if "seed" in changes:
                 self.seed, self.random = changes["seed"], random.Random(changes["seed"])
             self.seconds.update(changes.get("seconds", {}))
 
-    def decide(self, request: str) -> Fault:
-        """Choose what happens to a request, and remember it."""
+    def decide(self, request: str, body: bytes = b"") -> Fault:
+        """Choose what happens to a request, and remember it: the script's next entry, a rule, or what is drawn."""
         with self.lock:
-            fault = self._scripted(request) or self._drawn()
+            fault = self._scripted(request, body) or self._ruled(request, body) or self._drawn()
             self.done[fault.kind] += 1
             self.requests.append((request, fault.kind))
             return fault
 
-    def _scripted(self, request: str) -> Fault | None:
-        if self.script and re.search(self.script[0].match, request):
-            return self.script.popleft()
-        return None
+    def _scripted(self, request: str, body: bytes) -> Fault | None:
+        return self.script.popleft() if self.script and _meets(self.script[0], request, body) else None
+
+    def _ruled(self, request: str, body: bytes) -> Fault | None:
+        return next((rule for rule in self.rules if _meets(rule, request, body)), None)
 
     def _drawn(self) -> Fault:
         drawn = self.random.random()
@@ -119,6 +129,10 @@ class Plan:
     def last(self, fault: Fault, kind: str) -> float:
         """Say how long a fault lasts, in seconds."""
         return self.seconds[kind] if fault.seconds is None else fault.seconds
+
+
+def _meets(fault: Fault, request: str, body: bytes) -> bool:
+    return bool(re.search(fault.match, request)) and fault.body.encode() in body
 
 
 def read_fault(entry: Any) -> Fault:
@@ -336,7 +350,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._administer(body)
             return
         self.plan.bodies.append(body)
-        fault = self.plan.decide(f"{self.command} {self.path}")
+        fault = self.plan.decide(f"{self.command} {self.path}", body)
         try:
             KINDS[fault.kind](Exchange(self, body, fault))
         except (http.client.HTTPException, OSError):

@@ -120,6 +120,14 @@ def test_a_script_waits_for_the_request_it_is_for() -> None:
         assert [kind for _, kind in proxy.seen("/y$")] == ["503", "pass"]
 
 
+def test_a_rule_holds_for_every_request_that_it_is_for() -> None:
+    """A rule is met by each request that matches it, by its path and its body."""
+    with upstream() as (url, _), faulty(url) as proxy:
+        proxy.change(rules=[{"kind": "422", "match": "POST", "body": "hello"}])
+        assert [post(proxy.base_url).status_code for _ in range(3)] == [422] * 3
+        assert httpx.post(proxy.base_url, content=b"other", trust_env=False, verify=False).status_code == 201
+
+
 def test_rates_are_drawn_from_the_seed() -> None:
     """The same seed gives the same faults in the same order."""
     with upstream() as (url, _):

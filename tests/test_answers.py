@@ -1,0 +1,357 @@
+"""Every answer a server can give to every request of ours: what has to arrive arrives, once, and what not is said."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mission_tracer as mt
+from mission_tracer import recorder
+from mission_tracer._books import count_files
+from mission_tracer._directory import Directory
+from mission_tracer.dead import listing, retry
+from mission_tracer.recorder import Recorder
+from mission_tracer.settings import Settings
+from tests.faults import FaultyProxy, faulty
+from tests.processes import served
+
+pytest.importorskip("starlette")
+
+from mission_tracer.client import MissionsClient
+
+KEY = "KEY_of_the_answers"
+OPERATIONS = {
+    "create the mission": r"POST .*/missions$",
+    "list the missions": r"GET .*/missions\?",
+    "create the run": r"POST .*/missions/[^/]+/runs$",
+    "start the run": r"PATCH .*/runs/[^/]+$",
+    "create the plan": r"POST .*/plan$",
+    "add a step": r"POST .*/plan/steps$",
+    "change a step": r"PATCH .*/plan/steps/",
+    "log an event": r"POST .*/events$",
+    "link an agent": r"POST .*/telnyx-agents$",
+    "pause the run": r"POST .*/pause$",
+    "resume the run": r"POST .*/resume$",
+}
+"""Each kind of request that the program below causes."""
+
+PASSING = (
+    "drop_before",
+    "drop_after",
+    "reset_after",
+    "500_before",
+    "500_after",
+    "501",
+    "503",
+    "504",
+    "408",
+    "429",
+    "hang_before",
+    "hang_after",
+    "truncate",
+    "half",
+    "html_502",
+    "html_200",
+    "redirect",
+    "dribble",
+    "slow",
+    "delay",
+    "401",
+    "403",
+)
+"""What passes: nothing of it may be lost or seen twice, whichever request meets it."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with served("--behaviour", "status_event=write") as base_url:
+        yield base_url
+
+
+@pytest.fixture
+def proxy(server: str) -> Iterator[FaultyProxy]:
+    with faulty(server) as made:
+        made.change(seconds={"hang": 1.5, "dribble": 0.001, "delay": 0.1, "slow": 0.05})
+        mt.configure(
+            api_key=KEY,
+            base_url=made.base_url,
+            settle=0.4,
+            request_timeout=1.0,
+            max_backoff=0.1,
+            log_level="off",
+            strict=True,
+        )
+        yield made
+        recorder.discard()  # while its server is there
+
+
+def record(name: str, *, at_once: bool = False) -> None:
+    """Record a run that causes every kind of request, unless it is recorded at once."""
+    with mt.mission_run(name, plan=["research", "calls", "never"], input={"city": "Chicago"}) as run:
+        run.add_agent("assistant-1")
+        with mt.plan_step("research"):
+            mt.log_event("found some", payload={"hits": [1, 2]})
+        # A refused key ends a flush at once, and the sender goes on; a run that cannot be created is parked.
+        wait_for(lambda: at_once or mt.flush(30) or is_parked(run.key))
+        with mt.plan_step("calls"), mt.plan_step("dial"):
+            mt.log_event("called one")
+        run.pause()
+        run.resume()
+        run.succeed(summary="done", payload={"best": "ABC"})
+
+
+def is_parked(key: str) -> bool:
+    lane = recorder.default().roster.own(key)
+    return lane is not None and lane.parked is not None
+
+
+def read_back(server: str, name: str) -> dict[str, Any]:
+    """Read what the server holds of a mission; it must be one, with one run."""
+    with MissionsClient(api_key=KEY, base_url=server) as client:
+        [mission] = [mission for mission in client.missions.list() if mission.name == name]
+        [run] = client.missions.runs.list(mission.mission_id)
+        at = {"mission_id": mission.mission_id}
+        events = list(client.missions.runs.events.list(run.run_id, **at))
+        return {
+            "run": (run.status, run.input, run.result_summary, run.result_payload),
+            "changes": [e.payload["to"] for e in events if e.type == "status_change" and "from" in e.payload],
+            "steps": [
+                (step.step_id, step.status, step.parent_step_id)
+                for step in client.missions.runs.plan.retrieve(run.run_id, **at)
+            ],
+            "events": [
+                # An event whose step was refused says in its payload which one that was.
+                (
+                    e.type,
+                    e.step_id or e.payload.get("step_id"),
+                    e.summary,
+                    {k: v for k, v in e.payload.items() if k in {"hits", "truncated"}},
+                )
+                for e in events
+                if not (e.type == "status_change" and "from" in e.payload)
+            ],
+            "agents": [a.telnyx_agent_id for a in client.missions.runs.telnyx_agents.list(run.run_id, **at)],
+        }
+
+
+WHOLE: dict[str, Any] = {
+    "run": ("succeeded", {"city": "Chicago"}, "done", {"best": "ABC"}),
+    "changes": ["running", "paused", "running", "succeeded"],
+    "steps": [
+        ("research", "completed", None),
+        ("calls", "completed", None),
+        ("never", "skipped", None),
+        ("dial", "completed", "calls"),
+    ],
+    "events": [
+        ("step_started", "research", "Started research", {}),
+        ("custom", "research", "found some", {"hits": [1, 2]}),
+        ("step_completed", "research", "Completed research", {}),
+        ("step_started", "calls", "Started calls", {}),
+        ("step_started", "dial", "Started dial", {}),
+        ("custom", "dial", "called one", {}),
+        ("step_completed", "dial", "Completed dial", {}),
+        ("step_completed", "calls", "Completed calls", {}),
+    ],
+    "agents": ["assistant-1"],
+}
+
+
+def test_without_faults_all_kinds_of_requests_are_made(server: str, proxy: FaultyProxy) -> None:
+    """The program of these tests causes each kind of request, and arrives whole."""
+    name = f"peace {uuid.uuid4()}"
+    record(name)
+    assert mt.flush(30)
+    assert read_back(server, name) == WHOLE
+    for what, pattern in OPERATIONS.items():
+        assert proxy.seen(pattern), what
+
+
+@pytest.mark.parametrize("kind", PASSING)
+def test_what_passes_leaves_no_trace(kind: str, server: str, proxy: FaultyProxy) -> None:
+    """Each kind of request meets the fault once: everything arrives, in order, and nothing is there twice."""
+    name = f"{kind} {uuid.uuid4()}"
+    proxy.change(script=[{"kind": kind, "match": pattern} for pattern in ordered()])
+    record(name)
+    deliver_whole()
+    assert read_back(server, name) == WHOLE
+    met = [request for request, fault in proxy.seen() if fault == kind]
+    assert len(met) == len(OPERATIONS)
+
+
+REFUSED = ("400", "404", "409", "413", "422")
+"""What the server may refuse a request with that could be right another time, or smaller."""
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_single_refusal_costs_at_most_that_fact(kind: str, server: str, proxy: FaultyProxy) -> None:
+    """Each kind of request is refused once: the run ends as it should, and what did not arrive is counted and said."""
+    name = f"{kind} {uuid.uuid4()}"
+    proxy.change(script=[{"kind": kind, "match": pattern} for pattern in ordered()])
+    record(name)
+    assert mt.flush(60)
+    stats = mt.stats()
+    assert stats.recorded == stats.delivered + stats.rejected
+    assert stats.pending == 0
+    found, words = read_back(server, name), [item.reason for item in listing(mt.recorder.default().directory)]
+    assert len(words) == stats.rejected
+    assert all("made by the proxy" in reason or "without its input" in reason for reason in words)
+    assert found["run"][0] == "succeeded"
+    assert [step[:2] for step in found["steps"]] == [step[:2] for step in WHOLE["steps"]]
+    assert [event[2] for event in found["events"]] == [event[2] for event in WHOLE["events"]]
+    assert len(proxy.plan.script) == 0
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.parametrize("what", list(OPERATIONS))
+def test_a_refusal_for_good_stops_nothing_else(what: str, kind: str, server: str, proxy: FaultyProxy) -> None:
+    """One kind of request is refused for ever: the books balance, and once it is taken again nothing is missing."""
+    name = f"{what} {kind} {uuid.uuid4()}"
+    proxy.change(rules=[{"kind": kind, "match": OPERATIONS[what]}])
+    record(name)
+    parks = what in {"create the mission", "list the missions", "create the run"}
+    assert mt.flush(60) is not parks
+    stats = mt.stats()
+    assert stats.recorded == stats.delivered + stats.rejected + stats.pending
+    assert (stats.pending > 0) == parks
+    assert parks or stats.rejected > 0
+    proxy.change(rules=[])
+    mend(proxy)
+    stats = mt.stats()
+    found = read_back(server, name)
+    assert found["run"] == WHOLE["run"]
+    assert sorted(map(str, found["events"])) == sorted(map(str, WHOLE["events"]))
+    assert sorted(step[:2] for step in found["steps"]) == sorted(step[:2] for step in WHOLE["steps"])
+    assert found["agents"] == WHOLE["agents"]
+
+
+@pytest.mark.parametrize("where", ["payload", "summary"])
+def test_a_poisoned_event_is_isolated(where: str, server: str, proxy: FaultyProxy) -> None:
+    """An event on which the server fails for ever holds up no other: it arrives smaller, or is given up and said."""
+    name = f"poison {uuid.uuid4()}"
+    proxy.change(rules=[{"kind": "500_before", "match": OPERATIONS["log an event"], "body": "arsenic"}])
+    with mt.mission_run(name):
+        for number in range(5):
+            bad = number == 2
+            mt.log_event(
+                "arsenic" if bad and where == "summary" else f"event {number}",
+                payload={"food": "arsenic" if bad and where == "payload" else "apple"},
+            )
+    assert mt.flush(60)
+    found = read_back(server, name)
+    assert found["run"][0] == "succeeded"
+    if where == "payload":
+        assert {event[2]: "truncated" in event[3] for event in found["events"]} == {
+            f"event {number}": number == 2 for number in range(5)
+        }
+        assert mt.stats().rejected == 0
+    else:
+        [note] = [event[2] for event in found["events"] if event[0] == "error"]
+        assert "could not deliver a fact (event)" in note
+        assert [e[2] for e in found["events"] if e[0] == "custom"] == [f"event {n}" for n in (0, 1, 3, 4)]
+        assert mt.stats().rejected == 1
+
+
+def test_an_outage_gives_nothing_up(server: str, proxy: FaultyProxy) -> None:
+    """While a server fails on everything, nothing is given up or cut, however long it takes."""
+    name = f"outage {uuid.uuid4()}"
+    proxy.change(rules=[{"kind": "500_before"}])
+    record(name, at_once=True)
+    wait_for(lambda: len(proxy.seen()) > 40)
+    proxy.change(rules=[])
+    deliver_whole()
+    assert read_back(server, name) == WHOLE
+
+
+def test_an_overload_is_given_the_time_it_asks_for(server: str, proxy: FaultyProxy) -> None:
+    """After a 429 nothing is sent sooner than `Retry-After` says."""
+    name = f"overload {uuid.uuid4()}"
+    fault = {"kind": "429", "match": OPERATIONS["create the run"], "headers": {"retry_after": "1.2"}}
+    proxy.change(script=[fault])
+    record(name, at_once=True)
+    wait_for(lambda: bool(proxy.seen(OPERATIONS["create the run"])))
+    refused_at = time.monotonic()
+    wait_for(lambda: len(proxy.seen(OPERATIONS["create the run"])) > 1)
+    assert time.monotonic() - refused_at > 1.0
+    deliver_whole()
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("401", "TELNYX_API_KEY"), ("403", "TELNYX_API_KEY"), ("redirect", "base_url")]
+)
+def test_what_a_person_must_mend_is_said_once(
+    kind: str, words: str, proxy: FaultyProxy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A refused key and a redirect are said in one line that names what to mend; nothing is lost."""
+    mt.configure(api_key=KEY, base_url=proxy.base_url, max_backoff=0.02)
+    proxy.change(rules=[{"kind": kind}])
+    record("mend me", at_once=True)
+    wait_for(lambda: len(proxy.seen()) > 5)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "mission_tracer:" in line]
+    assert len(lines) == 1
+    assert words in lines[0]
+    stats = mt.stats()
+    assert stats.pending == stats.recorded > 0
+
+
+def mend(proxy: FaultyProxy) -> None:
+    """Do what a user does: `dead retry` and `sync`."""
+    directory = mt.recorder.default().directory
+    assert directory is not None
+    mt.shutdown(10)
+    retry(directory)
+    settings = Settings.load(
+        {"settle": 0.1, "log_level": "off", "api_key": KEY, "base_url": proxy.base_url}, environ=os.environ
+    )
+    syncing = Recorder(settings, anywhere=True)
+    try:
+        syncing.start()
+        wait_for(lambda: all(count_files(*place).pending == 0 for place in places(directory)))
+    finally:
+        syncing.forget()
+
+
+def places(directory: Directory) -> list[tuple[Path, Path]]:
+    """List the files of every run, wherever they are at the moment."""
+    found = [directory.find(key) for key in [*directory.keys(), *directory.delivered_keys()]]
+    return [place for place in found if place is not None]
+
+
+def ordered() -> list[str]:
+    """List the patterns in the order in which their first requests are made: a script waits for each in turn."""
+    order = (
+        "list the missions",
+        "create the mission",
+        "create the run",
+        "start the run",
+        "create the plan",
+        "link an agent",
+        "change a step",
+        "log an event",
+        "add a step",
+        "pause the run",
+        "resume the run",
+    )
+    return [OPERATIONS[what] for what in order]
+
+
+def deliver_whole() -> None:
+    """Wait until all is delivered."""
+    wait_for(lambda: mt.flush(30))
+    stats = mt.stats()
+    assert stats.recorded == stats.delivered > 0
+    assert stats.pending == stats.rejected == 0
+
+
+def wait_for(condition: Callable[[], bool], *, most: float = 30) -> None:
+    deadline = time.monotonic() + most
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        threading.Event().wait(0.02)
