@@ -1,4 +1,4 @@
-"""What no source tells about the API: delivery ends right under every answer that the local server can be told to give."""
+"""What no source tells about the API: delivery ends right under every answer that the local server can give."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.lanes import DEATHS, LOSSES, World
 
 pytest.importorskip("starlette")
 
-from mission_tracer.server.behaviour import allowed_values  # noqa: E402 - after the check that the server is here
+from mission_tracer.server.behaviour import allowed_values
 
 SWITCHES = {
     name: [float(value) if value[0].isdigit() else value for value in values]
@@ -147,11 +147,14 @@ def drive(place: Path, switches: dict[str, Any], *, seed: int | None) -> None:
         world.finish()
 
 
+@pytest.mark.parametrize("part", range(3))
 @pytest.mark.parametrize("group", list(TOGETHER))
-def test_every_combination_of_what_meets_ends_right(group: str, tmp_path: Path) -> None:
-    """Each combination of the switches that meet in the same requests ends right, in peace and in bad weather."""
+def test_every_combination_of_what_meets_ends_right(group: str, part: int, tmp_path: Path) -> None:
+    """Each combination of the switches that meet in the same requests ends right; every third in bad weather too."""
     for number, switches in enumerate(products(group)):
-        for seed in (None, number):
+        if number % 3 != part:
+            continue
+        for seed in (None, number) if number % 9 // 3 == part else (None,):
             try:
                 drive(tmp_path / f"{number}-{seed}", switches, seed=seed)
             except BaseException as error:
