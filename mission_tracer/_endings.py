@@ -13,10 +13,12 @@ def is_cancellation(error: BaseException) -> bool:
 
 
 def is_task_cancellation(error: BaseException) -> bool:
-    """Say whether an exception is asyncio's word that a task is cancelled."""
-    # Who raises it has imported asyncio; importing it for the comparison would take longer than all else here.
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and isinstance(error, asyncio.CancelledError)
+    """Say whether an exception is the word of asyncio or trio that a task is cancelled."""
+    # Who raises it has imported the library; importing it for the comparison would take longer than all else here.
+    return any(
+        library in sys.modules and isinstance(error, getattr(sys.modules[library], name, ()))
+        for library, name in (("asyncio", "CancelledError"), ("trio", "Cancelled"))
+    )
 
 
 def as_payload(result: Any) -> Mapping[str, Any] | None:
