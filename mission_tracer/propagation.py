@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast, overload
 
 from mission_tracer import _context, recorder
 from mission_tracer._callables import record_calls
+from mission_tracer._checks import check_callable
 from mission_tracer._propagation_carrier import HEADER, VARIABLE, Carrier, describe
 from mission_tracer._propagation_share import Share, join
 from mission_tracer.runs import Run
@@ -113,7 +114,11 @@ def carry(function: F) -> F:
 
     Outside of a run the callable is returned as it is. What is returned can be pickled when the callable can:
     in another process it takes part in the run as `continue_run` does.
+
+    Raises:
+        TypeError: It cannot be called.
     """
+    check_callable(function, "what is carried")
     scope = _context.current()
     return function if scope is None else bind(function, scope, _context.owner.get())
 

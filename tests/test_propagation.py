@@ -356,6 +356,14 @@ def test_process_pools_take_part_by_carry(method: str, journal: Journal) -> None
     assert sorted(events(journal())) == [("a", "s"), ("b", "s"), ("c", "s")]
 
 
+def test_only_callables_are_carried() -> None:
+    """A value is refused at once, in a run and outside of one: perhaps the function was called by mistake."""
+    with pytest.raises(TypeError, match="what is carried must be callable, not int"):
+        mt.carry(5)  # type: ignore[type-var]
+    with mt.mission_run("m"), pytest.raises(TypeError, match="not NoneType"):
+        mt.carry(None)  # type: ignore[type-var]
+
+
 # ---- inject and continue_run ----
 
 
