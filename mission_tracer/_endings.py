@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Mapping
 from typing import Any
+
+_ARGUMENTS = 4096  # characters of an exception's arguments that may be held
+_TEXTS = frozenset({bool, bytes, float, int, str, type(None)})
 
 
 def is_cancellation(error: BaseException) -> bool:
@@ -26,6 +30,49 @@ def as_payload(result: Any) -> Mapping[str, Any] | None:
     if result is None or isinstance(result, Mapping):
         return result
     return {"result": result}
+
+
+class Seen:
+    """Tell an exception that was seen from a later one that took its address, without keeping it alive.
+
+    Most classes of exceptions can be referred to weakly. Those of the language itself cannot; of these the arguments
+    are held, if they are a few texts and numbers: as long as they are there, no other exception has the very same.
+
+    Args:
+        error: The exception.
+        at: When it was seen, by `time.perf_counter`.
+    """
+
+    __slots__ = ("_arguments", "_reference", "at")
+
+    def __init__(self, error: BaseException, at: float) -> None:
+        self.at = at
+        self._reference: weakref.ref[BaseException] | None = None
+        self._arguments: tuple[Any, ...] | None = None
+        try:
+            self._reference = weakref.ref(error)
+        except TypeError:
+            self._arguments = _plain_arguments(error)
+
+    def is_same(self, error: BaseException) -> bool:
+        """Say whether it is this exception, of which the mark is the same; True when nobody can know."""
+        if self._reference is not None:
+            return self._reference() is error
+        return self._arguments is None or self._arguments is _arguments_of(error)
+
+
+def _arguments_of(error: BaseException) -> tuple[Any, ...]:
+    # Not `error.args`: a class may have made something else of it.
+    found: tuple[Any, ...] = BaseException.args.__get__(error)
+    return found
+
+
+def _plain_arguments(error: BaseException) -> tuple[Any, ...] | None:
+    found = _arguments_of(error)
+    if not found or not all(type(each) in _TEXTS for each in found):
+        return None
+    size = sum(len(each) if isinstance(each, (bytes, str)) else 1 for each in found)
+    return found if size <= _ARGUMENTS else None
 
 
 def mark_of(error: BaseException) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from mission_tracer import facts
 from mission_tracer._binding import Binding
 from mission_tracer._checks import check_name
-from mission_tracer._endings import is_cancellation, mark_of
+from mission_tracer._endings import Seen, is_cancellation, mark_of
 from mission_tracer._events import check_event, read_event
 from mission_tracer._guard import guarded
 from mission_tracer._outcome import Outcome, say
@@ -76,7 +76,7 @@ class Run:
         self._binding = Binding(recorder)
         self._outcome = Outcome()
         self._is_ended = False
-        self._errors: dict[object, float] = {}
+        self._errors: dict[object, Seen] = {}
 
     # ---- identity ----
 
@@ -290,10 +290,11 @@ class Run:
             details: More for the payload.
         """
         mark = mark_of(error)
-        if self._errors.get(mark, -1.0) >= since:
+        seen = self._errors.pop(mark, None)
+        if seen is not None and seen.at >= since and seen.is_same(error):
+            self._errors[mark] = seen
             return
-        self._errors.pop(mark, None)
-        self._errors[mark] = time.perf_counter()
+        self._errors[mark] = Seen(error, time.perf_counter())
         if len(self._errors) > _ERRORS:
             del self._errors[next(iter(self._errors))]
         capture = self.recorder.capture

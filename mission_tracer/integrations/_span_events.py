@@ -65,7 +65,7 @@ class Call:
         capture = run.recorder.capture
         about = {**self._about, "duration_ms": round((time.perf_counter() - self._began) * 1000, 3)}
         if error is not None:
-            run.note_error(error, self._step_id, **about)
+            run.note_error(error, self._step_id, since=self._began, **about)
             return
         full = capture.mode == "full"
         if full:

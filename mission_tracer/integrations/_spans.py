@@ -227,7 +227,7 @@ class Node:
         is_new = self.kind is Kind.MODEL or said not in self.logged
         self.logged.add(said)
         if self.call is None and is_new:
-            run.note_error(error, step.id if step is not None else None, **self.about)
+            run.note_error(error, step.id if step is not None else None, since=self.began, **self.about)
 
     def _leave(self, step: Step, error: BaseException | None) -> None:
         if not self.is_late:

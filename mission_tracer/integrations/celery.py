@@ -6,6 +6,7 @@ outside of a run is left alone.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,7 @@ class _Task:
     inside: Share
     before: Any
     joined: Share | None
+    began: float
     reason: str | BaseException | None = None
 
 
@@ -83,7 +85,7 @@ class _Tasks:
         if arguments:
             step.metadata(arguments=arguments)
         inside = Share(step, _context.owner.get())
-        self._under_way[task_id] = _Task(step, inside, inside.enter(), joined)
+        self._under_way[task_id] = _Task(step, inside, inside.enter(), joined, time.perf_counter())
 
     @ours
     def retry(self, *, request: Any = None, reason: Any = None, **_more: Any) -> None:
@@ -98,7 +100,7 @@ class _Tasks:
         found = self._under_way.get(task_id)
         if found is not None and isinstance(exception, BaseException):
             found.reason = exception
-            found.step.run.note_error(exception, found.step.id)
+            found.step.run.note_error(exception, found.step.id, since=found.began)
 
     @ours
     def end(self, *, task_id: str, retval: Any = None, **_more: Any) -> None:

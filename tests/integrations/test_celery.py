@@ -229,6 +229,19 @@ def test_a_failing_task_fails_its_step(app: Any, journal: Journal) -> None:
     assert journal()[-1].status == "succeeded"  # type: ignore[union-attr]
 
 
+def test_tasks_that_fail_the_same_way_are_an_error_each(app: Any, journal: Journal) -> None:
+    """Each of several tasks that raise the same has its own error event."""
+
+    @app.task
+    def fail() -> None:
+        raise ConnectionError
+
+    with mt.mission_run("m"):
+        for _ in range(3):
+            fail.delay()
+    assert [e[0] for e in events(journal())] == ["error"] * 3
+
+
 def test_a_retried_task_is_one_step(app: Any, journal: Journal) -> None:
     """A task that asks to be tried again is another attempt of its step, not a part of it."""
 

@@ -96,6 +96,28 @@ def test_an_exception_is_an_error_event(handler: MissionLogHandler, logger: logg
     assert "raise ValueError" in bodies(journal())[1]["payload"]["error"]["traceback"]
 
 
+def test_errors_that_look_the_same_are_an_event_each(
+    handler: MissionLogHandler, logger: logging.Logger, journal: Journal
+) -> None:
+    """A loop that logs the same failure each time has an error event for each; one that is logged twice has one."""
+
+    def dial() -> None:
+        raise ConnectionError("busy")
+
+    with mt.mission_run("m"):
+        for _ in range(5):
+            try:
+                dial()
+            except ConnectionError as error:
+                logger.exception("Calling failed")
+                logger.error("Giving up", exc_info=error)
+    assert [event[:2] for event in events(journal())] == [
+        ("custom", "Calling failed"),
+        ("error", "ConnectionError: busy"),
+        ("custom", "Giving up"),
+    ] * 5
+
+
 @pytest.mark.parametrize(
     "name", ["httpx", "httpcore.http11", "urllib3.connectionpool", "mission_tracer.sender", "noisy.part"]
 )

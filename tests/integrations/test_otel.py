@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import inspect
@@ -463,6 +464,22 @@ def test_every_failed_call_of_a_model_is_logged(journal: Journal, tracer: trace.
     assert [payload["model"] for payload in payloads(facts, "error")] == ["gpt-x", "gpt-x"]
 
 
+def test_every_failed_call_of_a_tool_is_logged(journal: Journal, tracer: trace.Tracer) -> None:
+    """A tool that fails each time in the same way has an error each time, whether it flies or is only told."""
+
+    def dial() -> None:
+        raise ConnectionError("busy")
+
+    with agent(tracer):
+        for _ in range(3):
+            with contextlib.suppress(ConnectionError), tool(tracer, "dial", {}):
+                dial()
+        for _ in range(3):
+            with tool(tracer, "dial", {}) as span:
+                span.set_status(Status(StatusCode.ERROR, "no line"))
+    assert [line[0] for line in tell(journal())] == ["run_opened", *["tool_call", "error"] * 6, "run_closed"]
+
+
 def test_a_cancelled_agent_is_cancelled(journal: Journal, tracer: trace.Tracer) -> None:
     """Cancelling an agent's task cancels its run, and says what the model had answered by then."""
 
@@ -764,7 +781,9 @@ def test_openinference_for_langchain(journal: Journal, provider: TracerProvider)
 
     That a handler of ours is there says nothing, as long as nobody hands it to the agent.
     """
-    callbacks = pytest.importorskip("mission_tracer.integrations.langchain")
+    pytest.importorskip("langchain_core")
+    from mission_tracer.integrations import langchain as callbacks
+
     idle = callbacks.MissionCallbackHandler()
     run_langchain(provider)
     assert idle.under_way == 0
@@ -808,7 +827,9 @@ def test_openinference_beside_a_handler_that_is_handed_to_one_call(
     journal: Journal, provider: TracerProvider, how: str
 ) -> None:
     """A call that is handed a handler of ours is recorded by it alone; the next one, which is not, from its spans."""
-    callbacks = pytest.importorskip("mission_tracer.integrations.langchain")
+    pytest.importorskip("langchain_core")
+    from mission_tracer.integrations import langchain as callbacks
+
     handler = callbacks.MissionCallbackHandler("Handled")
     run_langchain(provider, {"callbacks": [handler]}, how=how)
     run_langchain(provider, how=how)
