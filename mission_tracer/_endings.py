@@ -63,7 +63,8 @@ class Seen:
 
 def _arguments_of(error: BaseException) -> tuple[Any, ...]:
     # Not `error.args`: a class may have made something else of it.
-    found: tuple[Any, ...] = BaseException.args.__get__(error)
+    told: Any = vars(BaseException)["args"]
+    found: tuple[Any, ...] = told.__get__(error)
     return found
 
 
