@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -32,6 +33,12 @@ def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     yield
     mt.uninstrument()
     recorder.discard()
+    ours = [
+        handler for handler in logging.getLogger().handlers if type(handler).__module__.startswith("mission_tracer")
+    ]
+    for handler in ours:
+        logging.getLogger().removeHandler(handler)
+    assert not ours, "a handler of ours is left on the root logger: other tests' lines would be recorded"
     left = [thread.name for thread in threading.enumerate() if thread.name.startswith("mission_tracer")]
     assert not left
     assert _context.current() is None
