@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,8 @@ from mission_tracer._lane_state import LaneState
 
 class DeliveryLog:
     """Append records to the log and fold them into the lane's state.
+
+    What the disk does not take is kept, and follows as soon as it does: as few records as say the same.
 
     Args:
         path: The log's file; `None`: memory only.
@@ -36,6 +39,8 @@ class DeliveryLog:
         self._size = 0  # what was read
         self._own = 0  # and what was written since
         self._is_released = True
+        self._unwritten: list[_records.Record] = []
+        self._unwritten_from: int | None = None  # the file's cursor, when acknowledgements are missing in it
 
     def try_open(self) -> bool:
         """Take the log if nobody delivers this run, and read it; say whether it is ours.
@@ -48,7 +53,7 @@ class DeliveryLog:
         """
         if self._path is None:
             return True
-        file = AppendFile(self._path, create=True, power=self._power)
+        file = AppendFile(self._path, create=True, power=self._power, on_unsynced=self._on_trouble)
         try:
             # Between opening and locking it may have been put away: then this is not the log any more.
             held = _locks.try_lock(file.fd) and file.is_in_place()
@@ -79,19 +84,56 @@ class DeliveryLog:
         """Say whether the log is a file, which others see."""
         return self._file is not None
 
+    @property
+    def is_behind(self) -> bool:
+        """Say whether the file lacks something that was noted."""
+        return bool(self._unwritten) or self._unwritten_from is not None
+
+    def is_in_place(self) -> bool:
+        """Say whether the log still has its name: it may have been put away when it was just being opened."""
+        return self._file is None or self._file.is_in_place()
+
     def note(self, record: _records.Record) -> None:
         """Write a record down and take it in. Facts held in memory are nobody else's: nothing is written of them."""
-        if self._file is not None and getattr(record, "position", 0) < _records.MEMORY:
-            self._write(self._file, _records.encode(record))
+        file = self._file
+        if file is not None and getattr(record, "position", 0) < _records.MEMORY:
+            keeps_up = not self.is_behind or self._write_rest(file)
+            if not (keeps_up and self._write(file, _records.encode(record))):
+                self._postpone(record)
         self.state.apply(record)
 
-    def _write(self, file: AppendFile, line: bytes) -> None:
+    def _write(self, file: AppendFile, line: bytes) -> bool:
         self._is_released = line in {_RELEASED, _FINISHED}
         try:
             file.append(line)
-            self._own += len(line) + 1
         except OSError as error:
             self._on_trouble(error)
+            return False
+        self._own += len(line) + 1
+        return True
+
+    def _postpone(self, record: _records.Record) -> None:
+        state = self.state
+        if not isinstance(record, _records.Acknowledged) or record.position in state.retries:
+            self._unwritten.append(record)
+        elif self._unwritten_from is None:
+            self._unwritten_from = state.cursor
+
+    def _write_rest(self, file: AppendFile) -> bool:
+        """Write what the file lacks, with one `write`; say whether it lacks nothing now."""
+        track, missing = self.state.file, self._unwritten
+        acknowledged: list[_records.Record] = []
+        if self._unwritten_from is not None:
+            spans = [(self._unwritten_from, track.cursor), *track.done.items()]
+            acknowledged = [_records.Acknowledged(start, end) for start, end in spans if start < end]
+        # A refusal moves the cursor too: the acknowledgements before it must stand before it.
+        late = (_records.Rejected, _records.Acknowledged)
+        early = [record for record in missing if not isinstance(record, late)]
+        lines = [*early, *acknowledged, *(record for record in missing if isinstance(record, late))]
+        if not self._write(file, b"\n".join(map(_records.encode, lines))):
+            return False
+        self._unwritten, self._unwritten_from = [], None
+        return True
 
     def catch_up(self) -> None:
         """Take in what the owner of refused facts decided: others may append that without the lock.
@@ -99,9 +141,12 @@ class DeliveryLog:
         Raises:
             OSError: The log cannot be read.
         """
-        if self._file is None or self._path is None:
+        file = self._file
+        if file is None or self._path is None:
             return
-        if self._file.size() == self._size + self._own:
+        if self.is_behind:
+            self._write_rest(file)
+        if file.size() == self._size + self._own:
             return
         reader = Reader(self._path)
         try:
@@ -112,6 +157,15 @@ class DeliveryLog:
         finally:
             reader.close()
 
+    def discard(self) -> None:
+        """Give up a log that was made for a run that is not there any more."""
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):
+                if file.size() == 0 and file.is_in_place():
+                    file.path.unlink()
+            file.close()
+
     def close(self, *, clean: bool = False) -> None:
         """Give the log up; another process may deliver what is left.
 
@@ -120,7 +174,9 @@ class DeliveryLog:
         """
         file, self._file = self._file, None
         if file is not None:
-            if clean and not self._is_released:
+            if self.is_behind:
+                self._write_rest(file)
+            if clean and not (self._is_released or self.is_behind):
                 self._write(file, _RELEASED)
             file.close()
 

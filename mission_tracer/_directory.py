@@ -1,6 +1,7 @@
 """Lay out the state directory: `runs/` with what is not delivered yet, `delivered/`, `missions/` with what is known.
 
-Everything is made for the user alone: directories 0700, files 0600.
+A run's delivery log stands beside its journal at every moment, also while both are moved: without its log a run would
+be delivered a second time. So a log that moves has two names until its journal has followed.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from mission_tracer import facts
 from mission_tracer._journal import iterate_lines
 from mission_tracer._journal_file import AppendFile
 from mission_tracer._locks import LockFile, await_lock, try_lock
+from mission_tracer._private import make_directory, open_private
 
-_JOURNAL = ".jsonl"
-_LOG = ".sent.jsonl"
+JOURNAL = ".jsonl"
+LOG = ".sent.jsonl"
+_ASIDE = (".lock", ".outcome")
 _PATIENCE = 0.5  # seconds
 _SWEPT = ".swept"
 
@@ -36,11 +39,16 @@ class RememberedMission(msgspec.Struct, frozen=True):
 
 
 class Directory:
-    """Name the files below one root, and move what was delivered."""
+    """Name the files below one root, and move what was delivered; nothing is made yet.
 
-    def __init__(self, root: Path) -> None:
-        """Name the root; nothing is made yet."""
+    Args:
+        root: The state directory.
+        power: True: what is made survives a power cut.
+    """
+
+    def __init__(self, root: Path, *, power: bool = False) -> None:
         self.root = root
+        self.power = power
         self.runs = root / "runs"
         self.delivered = root / "delivered"
         self.missions = root / "missions"
@@ -52,15 +60,15 @@ class Directory:
             OSError: They cannot be made.
         """
         for path in (self.root, self.runs, self.delivered, self.missions):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(path, sync=self.power)
 
     def journal(self, key: str) -> Path:
         """Name a run's journal."""
-        return self.runs / f"{key}{_JOURNAL}"
+        return self.runs / f"{key}{JOURNAL}"
 
     def log(self, key: str) -> Path:
         """Name a run's delivery log."""
-        return self.runs / f"{key}{_LOG}"
+        return self.runs / f"{key}{LOG}"
 
     def keys(self) -> list[str]:
         """List the runs that are not put away, the oldest first; none when there is no directory."""
@@ -80,8 +88,8 @@ class Directory:
     def find(self, key: str) -> tuple[Path, Path] | None:
         """Return the journal and the delivery log of a run, wherever they are; `None` when there is no such run."""
         for place in (self.runs, self.delivered):
-            if (place / f"{key}{_JOURNAL}").exists():
-                return place / f"{key}{_JOURNAL}", place / f"{key}{_LOG}"
+            if is_there(place / f"{key}{JOURNAL}"):
+                return place / f"{key}{JOURNAL}", place / f"{key}{LOG}"
         return None
 
     def put_away(self, key: str) -> None:
@@ -90,78 +98,80 @@ class Directory:
         Raises:
             OSError: They cannot be moved.
         """
-        self.delivered.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in (self.journal(key), self.log(key)):
-            with suppress(FileNotFoundError):
-                path.replace(self.delivered / path.name)
-        self.journal(key).with_suffix(".lock").unlink(missing_ok=True)
+        make_directory(self.delivered)
+        log, away = self.log(key), self._away(key, LOG)
+        linked = _link(log, away)
+        _replace(self.journal(key), self._away(key, JOURNAL))
+        if linked:
+            log.unlink(missing_ok=True)
+        else:
+            _replace(log, away)
+        self._clear_aside(key)
 
     def bring_back(self, key: str) -> bool:
         """Move a delivered run back because there is more to do; say whether it is there now.
 
-        Whoever is putting it away in this moment is let finish: a run without its log would be delivered again.
+        Whoever is putting it away in this moment is let finish.
         """
-        try:
-            file = AppendFile(self.delivered / f"{key}{_JOURNAL}", create=False)
-        except OSError:
-            return self.journal(key).exists()
-        with closing(file):
-            if not await_lock(file.fd, patience=_PATIENCE):
-                return False
-            if file.is_in_place():
-                # The log first: a run that is seen has its log beside it.
-                self.find_log(key)
-                file.path.replace(self.journal(key))
-        return self.journal(key).exists()
+        with suppress(OSError), closing(AppendFile(self._away(key, JOURNAL), create=False)) as file:
+            if await_lock(file.fd, patience=_PATIENCE) and file.is_in_place():
+                log, away = self.log(key), self._away(key, LOG)
+                linked = _link(away, log)
+                if not linked:
+                    _replace(away, log)
+                _replace(file.path, self.journal(key))
+                if linked:
+                    away.unlink(missing_ok=True)
+        return is_there(self.journal(key))
 
-    def find_log(self, key: str) -> None:
-        """Bring a run's delivery log back if it was put away without its journal, as a crash in between leaves it.
+    def delete(self, key: str) -> None:
+        """Delete a run; the caller holds the lock of its journal, or has seen that it has none.
 
-        Without its log a run would be delivered a second time.
+        Raises:
+            OSError: It cannot be deleted.
         """
-        log = self.log(key)
-        if not log.exists():
-            with suppress(FileNotFoundError):
-                (self.delivered / log.name).replace(log)
+        for path in (self.journal(key), self.log(key)):
+            path.unlink(missing_ok=True)
+        self._clear_aside(key)
 
     def tidy(self) -> None:
-        """Finish what a crash left half done: a delivery log in one place and its journal in the other."""
-        for name in _names(self.runs):
-            key = name.removesuffix(_LOG)
-            if name.endswith(_LOG) and not self.journal(key).exists():
-                with suppress(OSError), closing(AppendFile(self.delivered / f"{key}{_JOURNAL}", create=False)) as file:
-                    if try_lock(file.fd) and file.is_in_place():
-                        self._reunite(key)
+        """Finish what a crash left half done: whatever stands in `runs/` without a journal."""
+        names = _names(self.runs)
+        whole = {name for name in names if name.endswith(JOURNAL) and not name.endswith(LOG)}
+        for key in {name.partition(".")[0] for name in names} - {name.removesuffix(JOURNAL) for name in whole}:
+            with suppress(OSError):
+                self._tidy(key)
 
-    def _reunite(self, key: str) -> None:
-        log = self.log(key)
-        away = self.delivered / log.name
-        if not away.exists():
-            log.replace(away)
-        elif log.stat().st_size == 0:
-            log.unlink()  # made by somebody who came too late
+    def _tidy(self, key: str) -> None:
+        try:
+            file = AppendFile(self._away(key, JOURNAL), create=False)
+        except FileNotFoundError:
+            self._bury_log(key)
+            return
+        with closing(file):
+            # Nobody moves it now.
+            if try_lock(file.fd) and file.is_in_place() and not is_there(self.journal(key)):
+                log, away = self.log(key), self._away(key, LOG)
+                if not is_there(away):
+                    _replace(log, away)
+                elif is_there(log) and (log.samefile(away) or log.stat().st_size == 0):
+                    log.unlink()  # its second name, or made by somebody who came too late
+                self._clear_aside(key)
 
-    def prune(self, *, now: float, retention: float, most_bytes: int) -> list[str]:
-        """Delete delivered runs last touched longer ago than `retention`, and the oldest ones over a size.
+    def _bury_log(self, key: str) -> None:
+        """Delete a delivery log whose journal is gone for good, unless somebody still delivers from what he holds."""
+        with suppress(FileNotFoundError), closing(AppendFile(self.log(key), create=False)) as log:
+            if not try_lock(log.fd) or self.find(key) is not None:
+                return
+            log.path.unlink(missing_ok=True)
+        self._clear_aside(key)
 
-        Args:
-            now: Seconds since the epoch.
-            retention: How long they stay, in seconds.
-            most_bytes: How much may stay.
+    def _clear_aside(self, key: str) -> None:
+        for suffix in _ASIDE:
+            self.journal(key).with_suffix(suffix).unlink(missing_ok=True)
 
-        Returns:
-            The keys of what was deleted.
-        """
-        kept = 0
-        gone = []
-        for key in reversed(self.delivered_keys()):
-            size, touched = self._measure(key)
-            kept += size
-            if kept > most_bytes or now - touched > retention:
-                for suffix in (_JOURNAL, _LOG):
-                    (self.delivered / f"{key}{suffix}").unlink(missing_ok=True)
-                gone.append(key)
-        return gone
+    def _away(self, key: str, suffix: str) -> Path:
+        return self.delivered / f"{key}{suffix}"
 
     def is_due(self, *, now: float, every: float) -> bool:
         """Say whether nobody has pruned for `every` seconds, and take the turn."""
@@ -169,25 +179,18 @@ class Directory:
         try:
             if 0 <= now - stamp.stat().st_mtime < every:
                 return False
-        except FileNotFoundError:
+        except OSError:
             pass
         with suppress(OSError):
-            stamp.touch(mode=0o600)
+            os.close(open_private(stamp, os.O_CREAT | os.O_WRONLY))
+            os.utime(stamp)
             return True
         return False
-
-    def _measure(self, key: str) -> tuple[int, float]:
-        size, touched = 0, 0.0
-        for suffix in (_JOURNAL, _LOG):
-            with suppress(FileNotFoundError):
-                stat = (self.delivered / f"{key}{suffix}").stat()
-                size, touched = size + stat.st_size, max(touched, stat.st_mtime)
-        return size, touched
 
     def mission_lock(self, base_url: str, name: str) -> LockFile:
         """Return the lock under which a mission's name is looked up and, when it is new, created."""
         with suppress(OSError):
-            self.missions.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(self.missions)
         return LockFile(self._mission(base_url, name).with_suffix(".lock"))
 
     def recall(self, base_url: str, name: str) -> RememberedMission | None:
@@ -206,9 +209,9 @@ class Directory:
         """
         path = self._mission(base_url, name)
         fresh = path.with_suffix(".new")
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(msgspec.json.encode(RememberedMission(base_url, name, mission_id, tried_at)))
+        make_directory(path.parent)
+        with os.fdopen(open_private(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), "wb") as file:
+            file.write(msgspec.json.encode(RememberedMission(base_url, name, mission_id, tried_at)))
         fresh.replace(path)
 
     def forget(self, base_url: str, name: str) -> None:
@@ -223,7 +226,7 @@ class Directory:
 
 
 def _keys(place: Path) -> list[str]:
-    return sorted(n[: -len(_JOURNAL)] for n in _names(place) if n.endswith(_JOURNAL) and not n.endswith(_LOG))
+    return sorted(n[: -len(JOURNAL)] for n in _names(place) if n.endswith(JOURNAL) and not n.endswith(LOG))
 
 
 def _names(place: Path) -> list[str]:
@@ -233,15 +236,44 @@ def _names(place: Path) -> list[str]:
         return []
 
 
-def claim_dead(path: Path) -> AppendFile | None:
+def is_there(path: Path) -> bool:
+    """Say whether there is such a file; False when that cannot be seen."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
+
+
+def _link(old: Path, new: Path) -> bool:
+    """Give a file a second name, whatever had that name before; say whether it has it now."""
+    for _ in range(10):
+        try:
+            new.hardlink_to(old)
+        except FileExistsError:
+            new.unlink(missing_ok=True)
+        except OSError:
+            return False  # there is no such file, or its file system has no second names
+        else:
+            return True
+    return False
+
+
+def _replace(old: Path, new: Path) -> None:
+    with suppress(FileNotFoundError):
+        old.replace(new)
+
+
+def claim_dead(path: Path, *, power: bool = False) -> AppendFile | None:
     """Open a journal that no living process writes, and hold it so; `None` while a writer lives.
 
     Raises:
         OSError: The file cannot be opened, or its file system has no locks.
     """
-    file = AppendFile(path, create=False)
+    file = AppendFile(path, create=False, power=power)
     try:
         if try_lock(file.fd):
+            file.recheck()
             return file
     except BaseException:
         file.close()

@@ -16,8 +16,9 @@ from pathlib import Path
 from mission_tracer import _locks
 from mission_tracer._held_write import held_write
 from mission_tracer._journal_disk import SLOW, Disk
-from mission_tracer._journal_file import AppendFile, whole_end
+from mission_tracer._journal_file import TORN, AppendFile, UnsyncedError, whole_end, whole_length
 from mission_tracer._journal_memory import JournalFullError, Line, MemoryFacts, Room
+from mission_tracer._private import CLOEXEC
 from mission_tracer._records import MEMORY
 
 __all__ = [
@@ -30,12 +31,12 @@ __all__ = [
     "MemoryFacts",
     "Reader",
     "Room",
+    "UnsyncedError",
     "iterate_lines",
 ]
 
 _CHUNK = 128 * 1024
 _PATIENCE = 0.5  # seconds
-_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 
 
 class Reader:
@@ -52,7 +53,7 @@ class Reader:
         self._fd = -1
 
     def read(self, position: int) -> list[Line]:
-        """Read some whole lines from a position on; none when there are no more.
+        """Read some whole lines from a position on; none when there are no more. A torn line comes as an empty one.
 
         Raises:
             OSError: The file cannot be read.
@@ -71,7 +72,8 @@ class Reader:
         start = 0
         while start < cut:
             stop = chunk.index(b"\n", start)
-            lines.append(Line(position + start, position + stop + 1, chunk[start:stop]))
+            content = chunk[start:stop]
+            lines.append(Line(position + start, position + stop + 1, b"" if content.endswith(TORN) else content))
             start = stop + 1
         return lines
 
@@ -105,7 +107,7 @@ class Reader:
     def _open(self, path: Path) -> int:
         if self._fd < 0:
             try:
-                self._fd = os.open(path, os.O_RDONLY | _CLOEXEC)
+                self._fd = os.open(path, os.O_RDONLY | CLOEXEC)
             except FileNotFoundError:
                 file = self._spare()
                 if file is None:
@@ -229,7 +231,13 @@ class Journal:
         write = os.write if self._power else held_write()
         for _ in range(10):
             try:
-                file = AppendFile(self.path, create=not self._begun, power=self._power, write=write)
+                file = AppendFile(
+                    self.path,
+                    create=not self._begun,
+                    power=self._power,
+                    write=write,
+                    on_unsynced=self._disk.on_trouble,
+                )
             except FileNotFoundError:
                 if not self._restore():
                     raise
@@ -283,6 +291,6 @@ class Journal:
         try:
             if file is not None:
                 return whole_end(file.fd), self.memory.end()
-            return self.path.stat().st_size if self.path is not None else 0, self.memory.end()
+            return whole_length(self.path) if self.path is not None else 0, self.memory.end()
         except OSError:
             return 0, self.memory.end()

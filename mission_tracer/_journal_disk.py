@@ -21,7 +21,7 @@ class Disk:
         monotonic: Seconds that never go back.
     """
 
-    __slots__ = ("_failed_at", "_on_trouble", "_pause", "good", "monotonic")
+    __slots__ = ("_failed_at", "_pause", "good", "monotonic", "on_trouble")
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Disk:
     ) -> None:
         self.good = True
         self.monotonic = monotonic
-        self._on_trouble = on_trouble
+        self.on_trouble = on_trouble
         self._pause = 0.0
         self._failed_at = 0.0
 
@@ -57,9 +57,11 @@ class Disk:
         return self.good
 
     def _leave(self, why: OSError) -> None:
+        if self._pause == math.inf:
+            return
         now = self.monotonic()
         in_a_row = now - self._failed_at < 2 * self._pause + _FIRST
         self._pause = min(_MOST, 2 * self._pause) if in_a_row and self._pause else _FIRST
         self._failed_at = now
         self.good = False
-        self._on_trouble(why)
+        self.on_trouble(why)

@@ -7,8 +7,17 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+from mission_tracer._private import CLOEXEC, open_private, sync_directory
+
+TORN = b"~"
+"""Ends a line that was cut off. Such a line says nothing, even if only its end was missing: whoever wrote it was not
+told that it is kept, and may have put the same down elsewhere."""
+
 _TAIL = 64 * 1024
+
+
+class UnsyncedError(OSError):
+    """What was written is there, but a power cut may still lose it."""
 
 
 class AppendFile:
@@ -19,24 +28,31 @@ class AppendFile:
         create: True: make it when it is absent.
         power: True: every line is on the disk's platter before `append` returns.
         write: Writes bytes to a descriptor, as `os.write` does.
+        on_unsynced: Told that a line that was written may not be on the platter; it is kept all the same.
 
     Raises:
         OSError: The file cannot be opened.
     """
 
     def __init__(
-        self, path: Path, *, create: bool, power: bool = False, write: Callable[[int, bytes], int] = os.write
+        self,
+        path: Path,
+        *,
+        create: bool,
+        power: bool = False,
+        write: Callable[[int, bytes], int] = os.write,
+        on_unsynced: Callable[[UnsyncedError], object] = lambda _: None,
     ) -> None:
-        flags = os.O_RDWR | os.O_APPEND | _CLOEXEC | (os.O_CREAT if create else 0)
         self.path = path
         self.fd = -1  # so that closing is safe when opening fails
-        self.fd = os.open(path, flags, 0o600)
+        self.fd = open_private(path, os.O_RDWR | os.O_APPEND | (os.O_CREAT if create else 0))
         self._power = power
         self._write = write
+        self._on_unsynced = on_unsynced
         # A machine that died in mid-line left no line's end: the next line must begin on a row of its own.
         self._torn = self._is_torn()
         if power and create:
-            _sync_directory(path.parent)
+            self._sync(lambda: sync_directory(path.parent))
 
     def append(self, line: bytes) -> None:
         """Write one line with a single call.
@@ -44,24 +60,29 @@ class AppendFile:
         Raises:
             OSError: The disk took nothing, or only a part.
         """
-        data = b"\n" + line + b"\n" if self._torn else line + b"\n"
+        data = TORN + b"\n" + line + b"\n" if self._torn else line + b"\n"
         written = self._write(self.fd, data)
         if written != len(data):
             self._torn = True
             raise OSError(errno.ENOSPC, "the disk took only a part of a line", os.fspath(self.path))
         self._torn = False
         if self._power:
-            os.fsync(self.fd)
+            self._sync(lambda: os.fsync(self.fd))
 
-    def mend(self) -> None:
-        """End a line that was left without its end; for a file that nobody else writes.
+    def _sync(self, sync: Callable[[], object]) -> None:
+        try:
+            sync()
+        except OSError as error:
+            # What was written can be read, so it must not be put down elsewhere too.
+            self._on_unsynced(UnsyncedError(error.errno, "it cannot be synced", os.fspath(self.path)))
+
+    def recheck(self) -> None:
+        """Look again whether the last line has its end: whoever wrote it may have died since the file was opened.
 
         Raises:
-            OSError: The disk does not take it.
+            OSError: The file cannot be read.
         """
-        if self._is_torn():
-            os.write(self.fd, b"\n")
-        self._torn = False
+        self._torn = self._is_torn()
 
     def _is_torn(self) -> bool:
         size = self.size()
@@ -106,10 +127,14 @@ def whole_end(fd: int) -> int:
     return 0
 
 
-def _sync_directory(path: Path) -> None:
-    """Make a new file's name survive a power cut."""
-    fd = os.open(path, os.O_RDONLY | _CLOEXEC)
+def whole_length(path: Path) -> int:
+    """Return the position after the last whole line of a file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    fd = os.open(path, os.O_RDONLY | CLOEXEC)
     try:
-        os.fsync(fd)
+        return whole_end(fd)
     finally:
         os.close(fd)

@@ -22,7 +22,6 @@ _WIDTH = 8
 _PATIENCE = 5.0  # seconds of work in a row from which on events go side by side
 _RESTING = 4  # so many events may stand aside before the whole run pauses
 _LINE = 400  # bytes; a guess at a fact's length
-_EVENT = b'{"fact":"event"'
 _ID = b'"id":"'
 
 
@@ -183,6 +182,11 @@ class Lane:
         return (self.state.closed or self.state.joined) and self.is_drained()
 
     @property
+    def is_behind(self) -> bool:
+        """Say whether the delivery log lacks something that the disk did not take."""
+        return self._log.is_behind
+
+    @property
     def is_on_disk(self) -> bool:
         """Say whether the run has a journal on the disk."""
         return self._reader.has_file
@@ -271,7 +275,7 @@ class Lane:
                     refused = line.position in self.state.rejected or line.position in self.state.given_up
                     self.rejected += refused
                     self.delivered += not refused and line.position not in self.state.retries
-                fact = None if line.content.startswith(_EVENT) else facts.read(line.content)
+                fact = None if facts.is_event(line.content) else facts.read(line.content)
                 if fact is not None:
                     self.state.learn(fact)
 

@@ -11,6 +11,8 @@ import os
 import sys
 import time
 
+from mission_tracer._private import open_private
+
 _BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
 
 if sys.platform == "win32":
@@ -80,7 +82,7 @@ class LockFile:
         """
         if self._fd is not None:
             return True
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = open_private(self._path, os.O_RDWR | os.O_CREAT)
         try:
             held = try_lock(fd)
         except BaseException:

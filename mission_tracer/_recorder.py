@@ -13,7 +13,7 @@ from msgspec import UnsetType
 
 from mission_tracer import facts
 from mission_tracer._directory import Directory
-from mission_tracer._journal import Disk, Journal, JournalFullError, MemoryFacts, Room
+from mission_tracer._journal import Disk, Journal, JournalFullError, MemoryFacts, Room, UnsyncedError
 from mission_tracer._notices import Notices
 from mission_tracer._recorder_ends import PENDING_ADVICE, at_exit, never_at_exit, offline_advice
 from mission_tracer._recorder_export import load_export
@@ -54,7 +54,8 @@ class Recorder:
         self.settings = settings
         self.enabled = settings.enabled
         self.notices = notices or Notices(settings.log_level)
-        self.directory = None if settings.durability == "memory" else Directory(settings.dir)
+        power = settings.durability == "power"
+        self.directory = None if settings.durability == "memory" else Directory(settings.dir, power=power)
         self.new_key = key
         self._make_stream: Callable[[str, Journal], Stream] = stream or Stream
         self._adopt = adopt
@@ -237,12 +238,10 @@ class Recorder:
         self.notices.say("error", "a fact was dropped", cause=f"drop {reason}", reason=reason, dropped_so_far=total)
 
     def _disk_trouble(self, error: OSError) -> None:
-        self.notices.say(
-            "warning",
-            "the journal cannot be written; facts are held in memory, and lost if this process dies",
-            cause="disk",
-            why=str(error),
-        )
+        unsynced = "facts are recorded, but a power cut may lose them"
+        untaken = "the journal cannot be written; facts are held in memory, and lost if this process dies"
+        is_kept = isinstance(error, UnsyncedError)
+        self.notices.say("warning", unsynced if is_kept else untaken, cause="disk", why=str(error))
 
     def trouble(self, error: Exception, where: str) -> None:
         """Take an error of ours: raise it again when strict, else say it and go on."""

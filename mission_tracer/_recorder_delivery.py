@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mission_tracer._delivery_log import read_log
 from mission_tracer._directory import Directory
+from mission_tracer._journal_file import whole_length
 from mission_tracer._lane_state import LaneState
 from mission_tracer._notices import Notices
 from mission_tracer._recorder_wait import Wait
@@ -89,9 +90,9 @@ class Delivery:
         return state.mission_id, state.run_id
 
     def measure(self, key: str) -> int:
-        """Return the length of a run's journal, in bytes; 0 when it is not there."""
+        """Return the position after the last whole line of a run's journal; 0 when it is not there."""
         try:
-            return self.directory.journal(key).stat().st_size if self.directory is not None else 0
+            return whole_length(self.directory.journal(key)) if self.directory is not None else 0
         except OSError:
             return 0
 

@@ -95,6 +95,7 @@ class Roster:
         self._heavy: dict[str, None] = {}
         self._elsewhere: set[str] = set()
         self._freed = False
+        self._kept: set[str] = set()
 
     # ---- from any thread ----
 
@@ -148,7 +149,10 @@ class Roster:
     @property
     def is_crowded(self) -> bool:
         """Say whether runs wait for a lane because too many are open."""
-        return len(self._lanes) >= self._most_lanes and bool(self._waiting or self._strangers)
+        return self._is_full() and bool(self._waiting or self._strangers)
+
+    def _is_full(self) -> bool:
+        return len(self._lanes) - len(self._kept) >= self._most_lanes
 
     def renew(self, *, everything: bool) -> list[Lane]:
         """Return lanes that may have something to deliver now."""
@@ -207,21 +211,24 @@ class Roster:
     def release(self, lane: Lane) -> None:
         """Put a run away that is over and that nobody writes to any more, or make room for others."""
         own = self._ledger[lane.key]
-        if lane.state.parked:
+        self._kept.discard(lane.key)
+        if lane.state.parked and not lane.is_behind:
             self._refuse(lane.key, lane.state.parked)
             self._close(lane)
         elif lane.is_over() and self._put_away(lane, own):
             self._close(lane)
             self._ledger.close(lane.key)
+        elif lane.is_behind:
+            self._kept.add(lane.key)  # another lane would send again what this one could not write down
         elif self.is_crowded:
             if not lane.is_drained():
                 self._waiting[lane.key] = lane.next_at
             self._close(lane)
 
     def _put_away(self, lane: Lane, own: Own | None) -> bool:
+        directory = self._directory
         if own is not None and own.is_written:
             return False
-        directory = self._directory
         if directory is None or not lane.is_on_disk:
             return True
         try:
@@ -231,15 +238,22 @@ class Roster:
         if file is None:
             return False
         with closing(file):
-            file.mend()
-            if not lane.is_drained() or not file.is_in_place():
-                return False
-            lane.put_away()
+            return lane.is_drained() and file.is_in_place() and self._move_away(lane, directory)
+
+    def _move_away(self, lane: Lane, directory: Directory) -> bool:
+        lane.put_away()
+        if not lane.is_behind:
             directory.put_away(lane.key)
+        elif lane.state.rejected:
+            return False
+        else:
+            # The disk does not take its log: if it were kept, it would be delivered again after a crash.
+            directory.delete(lane.key)
         return True
 
     def _close(self, lane: Lane) -> None:
         self._lanes.pop(lane.key, None)
+        self._kept.discard(lane.key)
         self._ledger.settle(lane.key, lane.delivered, lane.rejected)
         self._freed = True
         lane.close()
@@ -250,7 +264,7 @@ class Roster:
         found = []
         now = self._monotonic()
         for _ in range(len(self._waiting)):
-            if len(self._lanes) >= self._most_lanes:
+            if self._is_full():
                 self._lighten()
                 break
             key = next(iter(self._waiting))
@@ -271,9 +285,6 @@ class Roster:
         try:
             lane = self._opening.open(key, own)
         except FileNotFoundError:
-            # Put away in the moment we looked: a log that we opened too late must not stay behind.
-            if self._directory is not None:
-                self._directory.tidy()
             if own is not None:
                 self._take_leave(key, own)
             return None

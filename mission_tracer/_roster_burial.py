@@ -9,8 +9,6 @@ from mission_tracer._directory import Directory, claim_dead
 from mission_tracer._journal import iterate_lines
 from mission_tracer._stream import utc_now
 
-_EVENT = b'{"fact":"event"'
-
 
 def bury(directory: Directory, key: str) -> bool:
     """Close a run whose writers are all dead and that was never closed; say whether they are all dead.
@@ -20,12 +18,11 @@ def bury(directory: Directory, key: str) -> bool:
     Raises:
         OSError: Its journal cannot be read or written.
     """
-    file = claim_dead(directory.journal(key))
+    file = claim_dead(directory.journal(key), power=directory.power)
     if file is None:
         return False
     with closing(file):
         if file.is_in_place():
-            file.mend()
             closing_fact = last_words(directory, key)
             if closing_fact is not None:
                 file.append(facts.encode(closing_fact))
@@ -33,10 +30,10 @@ def bury(directory: Directory, key: str) -> bool:
 
 
 def discard_stillborn(directory: Directory, key: str) -> bool:
-    """Put a run away of which not one fact was written whole: its process died while it wrote the first one.
+    """Delete a run of which not one fact was written whole: its process died while it wrote the first one.
 
     Raises:
-        OSError: Its journal cannot be read or moved.
+        OSError: Its journal cannot be read or deleted.
     """
     file = claim_dead(directory.journal(key))
     if file is None:
@@ -44,7 +41,7 @@ def discard_stillborn(directory: Directory, key: str) -> bool:
     with closing(file):
         stillborn = file.is_in_place() and not any(facts.read(line.content) for line in iterate_lines(file.path))
         if stillborn:
-            directory.put_away(key)
+            directory.delete(key)
     return stillborn
 
 
@@ -54,14 +51,11 @@ def last_words(directory: Directory, key: str) -> facts.RunClosed | None:
     Raises:
         OSError: The journal cannot be read.
     """
-    step, last, waiting = "", b"", False
+    step: str | None = None
+    last: facts.Fact | None = None
+    waiting = False
     for line in iterate_lines(directory.journal(key)):
-        if not line.content:
-            continue
-        if line.content.startswith(_EVENT):
-            last = line.content
-            continue
-        fact = facts.read(line.content)
+        fact = facts.read(line.content) if line.content else None
         if fact is None:
             continue
         if isinstance(fact, (facts.RunClosed, facts.RunJoined)):
@@ -70,17 +64,16 @@ def last_words(directory: Directory, key: str) -> facts.RunClosed | None:
             waiting = isinstance(fact, facts.RunPaused)
         elif isinstance(fact, facts.StepEntered):
             step = fact.step_id
-        last = line.content
-    ending = facts.read(last) if last else None
-    if waiting or ending is None:
+        last = fact
+    if waiting or last is None:
         return None
-    kind, at = str(type(ending).__struct_config__.tag), ending.at
+    kind = str(type(last).__struct_config__.tag)
     where = f"last step: {step}, " if step else ""
     return facts.RunClosed(
         id=f"{facts.new_writer()}.1",
         at=utc_now(),
         status="failed",
-        error=f"process ended without closing the run ({where}last fact: {kind} at {at.isoformat()})",
-        metadata={"recovered": {"last_step": step or None, "last_fact": kind, "last_at": at}},
+        error=f"process ended without closing the run ({where}last fact: {kind} at {last.at.isoformat()})",
+        metadata={"recovered": {"last_step": step, "last_fact": kind, "last_at": last.at}},
         recovered=True,
     )

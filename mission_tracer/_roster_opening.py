@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mission_tracer import _records
 from mission_tracer._delivery_log import DeliveryLog
-from mission_tracer._directory import Directory, read_head
+from mission_tracer._directory import Directory, is_there, read_head
 from mission_tracer._journal import Reader, iterate_lines
 from mission_tracer._journal_file import AppendFile
 from mission_tracer._lane import Lane
@@ -95,14 +95,24 @@ class Opening:
     def _open_log(self, directory: Directory | None, key: str, stream: Stream | None) -> DeliveryLog | None:
         if directory is None:
             return DeliveryLog(None)
-        if not directory.journal(key).exists():
+        journal = directory.journal(key)
+        if not is_there(journal):
             if stream is None or stream.journal.file is None:
-                raise FileNotFoundError(directory.journal(key))
+                raise FileNotFoundError(journal)
             # Deleted under our hands: what it holds can be read as long as it is open, by nobody else.
             return DeliveryLog(None)
-        directory.find_log(key)
         log = DeliveryLog(directory.log(key), power=self.power, on_trouble=self._log_trouble)
-        return log if log.try_open() else None
+        if not log.try_open():
+            return None
+        if not is_there(journal):
+            # Put away together with its log in the moment we looked: what we opened is a new one.
+            log.discard()
+            raise FileNotFoundError(journal)
+        if not log.is_in_place():
+            # Put away and brought back: this is not its log.
+            log.close()
+            return None
+        return log
 
     def _make(self, directory: Directory | None, key: str, own: Own | None, log: DeliveryLog) -> Lane:
         stream = own.stream if own is not None else None

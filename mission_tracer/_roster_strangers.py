@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from mission_tracer._directory import Directory
+from mission_tracer._retention import prune
 
 _FULL = 30.0  # how often every run is looked at, in seconds: a process may have died
 _PRUNE = 600.0  # how often delivered runs are pruned, in seconds, by whichever process
@@ -67,7 +68,7 @@ class Strangers:
             with suppress(OSError):
                 directory.tidy()
                 if directory.is_due(now=self._clock(), every=_PRUNE):
-                    directory.prune(now=self._clock(), retention=self._retention, most_bytes=self._most_bytes)
+                    prune(directory, now=self._clock(), retention=self._retention, most_bytes=self._most_bytes)
         self._changed_at = changed_at
         keys = directory.keys()
         self._skipped &= set(keys)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import msgspec
-
 from mission_tracer import facts
 from mission_tracer._journal import Reader
 from mission_tracer._locks import LockFile
@@ -17,7 +15,6 @@ from mission_tracer._step_table import Repeat, StepTable
 from mission_tracer._stream import Stream
 
 _PATIENCE = 0.05  # seconds; a holder that was stopped must not stop us
-_EVENT = b'{"fact":"event"'
 
 
 class SharedSteps:
@@ -66,14 +63,10 @@ class SharedSteps:
         while lines := self._reader.read(self._position):
             self._position = lines[-1].end
             for line in lines:
-                if not line.content.startswith(_EVENT):
-                    self._take_in(line.content)
+                if not facts.is_event(line.content):
+                    self._take_in(facts.read(line.content))
 
-    def _take_in(self, content: bytes) -> None:
-        try:
-            fact = facts.decode(content)
-        except msgspec.MsgspecError:
-            return
+    def _take_in(self, fact: facts.Fact | None) -> None:
         if isinstance(fact, facts.PlanDeclared):
             for step in fact.steps:
                 self._table.plan(step.step_id)

@@ -196,6 +196,7 @@ Raises:
 
 
 _BEGIN = b'{"fact":"'
+_EVENT = b'{"fact":"event"'
 _T = TypeVar("_T")
 
 
@@ -217,6 +218,11 @@ def _first(line: bytes, turn: Callable[[bytes], _T]) -> _T | None:
         except (msgspec.MsgspecError, RecursionError):
             start = line.find(_BEGIN, start + 1)
     return None
+
+
+def is_event(line: bytes) -> bool:
+    """Say, without reading it, whether a line is an event; False also for one behind which another fact may stand."""
+    return line.startswith(_EVENT) and line.rfind(_BEGIN) == 0
 
 
 class _Name(Struct):

@@ -19,11 +19,22 @@ MODULES = {
 
 LAYERS: list[set[str]] = [
     {"_version", "errors", "models", "settings", "_backoff"},
-    {"_context", "_locks", "_held_write", "_guard", "_step_table", "_ownership", "_notices", "_endings", "_checks"},
+    {
+        "_context",
+        "_private",
+        "_locks",
+        "_held_write",
+        "_guard",
+        "_step_table",
+        "_ownership",
+        "_notices",
+        "_endings",
+        "_checks",
+    },
     {"facts", "_redact", "_capture"},
     {"_endpoints", "_records", "_lane_state", "_actions"},
     {"_deliver_event", "_deliver_step", "_deliver_run", "_delivery"},
-    {"client", "_transport", "_journal", "_directory", "_delivery_log", "_books", "_stream"},
+    {"client", "_transport", "_journal", "_directory", "_delivery_log", "_books", "_retention", "_stream"},
     {"_lane", "_sender", "_roster", "dead"},
     {"_recorder", "recorder"},
     {

@@ -5,23 +5,22 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-
-import msgspec
 
 from mission_tracer import facts
 from mission_tracer._delivery_log import DeliveryLog, LogFollower, read_log
 from mission_tracer._directory import Directory
-from mission_tracer._journal import Line, iterate_lines
+from mission_tracer._journal import iterate_lines
 from mission_tracer._lane_state import LaneState
 from mission_tracer._notices import Notices
+from mission_tracer._roster_burial import discard_stillborn
 from mission_tracer.cli.journals import is_written
 from mission_tracer.recorder import Recorder
 from mission_tracer.settings import Settings
 
 _FIRST = 10.0  # seconds more for the first request, which imports and connects
 _GLANCE = 0.1  # seconds between two looks at how far it is
-_EVENT = b'{"fact":"event"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,8 @@ class Delivery:
         self._recorder = Recorder(
             settings, adopt=True, anywhere=True, notices=Notices(settings.log_level, write=self._heard)
         )
+        with suppress(OSError):
+            self._directory.tidy()
         keys = self._directory.keys()
         self._waiting = [found for key in keys if (found := self._look(key)) is not None]
         self.total = sum(len(run.positions) for run in self._waiting)
@@ -136,13 +137,16 @@ class Delivery:
                 end = line.end
                 if line.content and (not state.is_done(line.position) or line.position in state.retries):
                     positions.append(line.position)
-                if not line.content.startswith(_EVENT):
-                    fact = _fact(line)
+                if not facts.is_event(line.content):
+                    fact = facts.read(line.content)
                     head = fact if isinstance(fact, (facts.RunOpened, facts.RunJoined)) else head
                     ended = _may_stay(fact, before=ended)
         except FileNotFoundError:
             return None  # another process has just put it away
         living = is_written(journal)
+        if head is None and not living:
+            with suppress(OSError):
+                discard_stillborn(self._directory, key)
         if head is None or (not positions and (ended or living)):
             return None
         bound = state.run_id is not None or state.mission_id is not None
@@ -202,14 +206,6 @@ class Delivery:
             return False
         finally:
             log.close()
-
-
-def _fact(line: Line) -> facts.Fact | None:
-    try:
-        fact: facts.Fact = facts.decode(line.content)
-    except msgspec.MsgspecError:
-        return None
-    return fact
 
 
 def _may_stay(fact: facts.Fact | None, *, before: bool) -> bool:

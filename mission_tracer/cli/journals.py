@@ -19,8 +19,6 @@ from mission_tracer.cli.picture import EventPicture, RunPicture, StepPicture
 
 T = TypeVar("T")
 
-_EVENT = b'{"fact":"event"'
-
 
 class Books(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What became of one run's facts."""
@@ -220,11 +218,9 @@ def tell(key: str, journal: Path, *, events: bool = True) -> Story:
     """
     story = Story(key)
     for line in iterate_lines(journal):
-        if events or not line.content.startswith(_EVENT):
-            try:
-                story.take(facts.decode(line.content))
-            except msgspec.MsgspecError:
-                continue
+        fact = facts.read(line.content) if events or not facts.is_event(line.content) else None
+        if fact is not None:
+            story.take(fact)
     return story
 
 

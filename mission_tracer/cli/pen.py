@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,16 +49,19 @@ class Pen:
         self.settings = settings
         self.key = key
         self.step_id = step_id
-        self.directory = Directory(settings.dir)
+        self.directory = Directory(settings.dir, power=settings.durability == "power")
+        self._take_up(create=False)
+
+    def _take_up(self, *, create: bool) -> None:
         self._journal = Journal(
-            self.directory.journal(key),
+            self.directory.journal(self.key),
             MemoryFacts(0),
-            create=False,
-            power=settings.durability == "power",
-            restore=lambda: self.directory.bring_back(key),
+            create=create,
+            power=self.directory.power,
+            restore=lambda: self.directory.bring_back(self.key),
             on_trouble=_refuse,
         )
-        self._stream = Stream(key, self._journal)
+        self._stream = Stream(self.key, self._journal)
 
     @property
     def path(self) -> Path:
@@ -74,7 +76,8 @@ class Pen:
             OSError: It cannot be made.
         """
         self.directory.prepare()
-        os.close(os.open(self.directory.journal(self.key), os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+        self._take_up(create=True)
+        self._journal.open()  # until something is written, only the mark of a living writer keeps it from being deleted
 
     def capture(self) -> Capture:
         """Return what turns values into what may be kept."""

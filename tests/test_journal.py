@@ -1,0 +1,486 @@
+"""Journals: what was taken is read again, whole and in order, whatever the disk does and whoever dies."""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import itertools
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from mission_tracer import _locks, facts
+from mission_tracer._journal import (
+    MEMORY,
+    AppendFile,
+    Disk,
+    Journal,
+    JournalFullError,
+    MemoryFacts,
+    Reader,
+    Room,
+    UnsyncedError,
+    iterate_lines,
+)
+from mission_tracer._journal_file import whole_length
+from tests.disks import file_size_limit
+
+AT = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=30)
+
+
+def fact(number: int, text: str = "") -> bytes:
+    """Write one fact's line, as a recorder does."""
+    return facts.encode(facts.EventWritten(id=f"writer00.{number}", at=AT, body=facts.EventBody("custom", text or "x")))
+
+
+FACTS = st.lists(TEXTS, max_size=6).map(lambda texts: [fact(n, text) for n, text in enumerate(texts)])
+
+
+def contents(path: Path) -> list[bytes]:
+    """Read what a file's lines say; a torn line says nothing."""
+    return [line.content for line in iterate_lines(path) if line.content]
+
+
+def ids(path: Path) -> list[str]:
+    """Read which facts are in a file, as everyone reads them."""
+    found = [facts.read(line) for line in contents(path)]
+    return [each.id for each in found if each is not None]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.jsonl"
+
+
+# ---- the file ----
+
+
+@settings(max_examples=200, deadline=None)
+@given(before=FACTS, torn=TEXTS, cut=st.integers(0, 400), after=FACTS)
+def test_a_torn_line_hides_no_other(before: list[bytes], torn: str, cut: int, after: list[bytes]) -> None:
+    """A line cut off anywhere, by a death or a power cut, says nothing; all before and after it is read."""
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+        path = Path(scratch) / "j"
+        first = AppendFile(path, create=True)
+        stack.callback(first.close)
+        for line in before:
+            first.append(line)
+        os.write(first.fd, fact(99, torn)[:cut])
+        second = AppendFile(path, create=False)
+        stack.callback(second.close)
+        for line in after:
+            second.append(line)
+        assert contents(path) == [*before, *after]
+
+
+@settings(max_examples=100, deadline=None)
+@given(torn=TEXTS, cut=st.integers(0, 400), after=FACTS.filter(bool))
+def test_a_writer_that_did_not_see_the_tear_is_read(torn: str, cut: int, after: list[bytes]) -> None:
+    """Facts of a process that had the file open when another one died in mid-line are all read."""
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+        path = Path(scratch) / "j"
+        dies, lives = AppendFile(path, create=True), AppendFile(path, create=True)
+        stack.callback(dies.close)
+        stack.callback(lives.close)
+        os.write(dies.fd, fact(99, torn)[:cut])
+        for line in after:
+            lives.append(line)
+        assert ids(path) == [f"writer00.{n}" for n in range(len(after))]
+
+
+@settings(max_examples=200, deadline=None)
+@given(lines=FACTS, data=st.data())
+def test_what_was_refused_is_never_read(lines: list[bytes], data: st.DataObject) -> None:
+    """A line is read if, and only if, `append` returned: also when the disk took all of it but its end."""
+
+    def write(fd: int, content: bytes) -> int:
+        room = data.draw(st.one_of(st.just(len(content)), st.integers(-1, len(content)), st.just(len(content) - 1)))
+        if room < 0:
+            raise OSError(errno.ENOSPC, "full")
+        return os.write(fd, content[:room])
+
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "j"
+        file = AppendFile(path, create=True, write=write)
+        kept = []
+        for line in lines:
+            try:
+                file.append(line)
+            except OSError:
+                continue
+            kept.append(line)
+        file.close()
+        last = AppendFile(path, create=False)
+        last.append(b"{}")
+        last.close()
+        assert contents(path) == [*kept, b"{}"]
+
+
+def test_processes_append_at_once(path: Path) -> None:
+    """Lines of several processes that append at the same time stand whole in the file, each process's in its order."""
+    code = """
+import sys
+from pathlib import Path
+from mission_tracer._journal import AppendFile
+file = AppendFile(Path(sys.argv[1]), create=True)
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(400):
+    file.append(f"{sys.argv[2]} {number} {'x' * (number * 97 % 9000)}".encode())
+"""
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(path), name], stdin=-1, stdout=-1, text=True)
+        for name in ("a", "b", "c")
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate(timeout=60)
+    found = [line.decode().split(" ") for line in contents(path)]
+    for name in ("a", "b", "c"):
+        assert [(int(number), len(rest)) for who, number, rest in found if who == name] == [
+            (number, number * 97 % 9000) for number in range(400)
+        ]
+
+
+@given(lengths=st.lists(st.sampled_from([0, 1, 100, 131_000, 131_072, 600_000]), max_size=5), data=st.data())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_reading_goes_on_from_any_line(lengths: list[int], data: st.DataObject) -> None:
+    """Reading from where a line ends yields the lines after it, however long they are, and then none."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "j"
+        file = AppendFile(path, create=True)
+        for length in lengths:
+            file.append(b"x" * length)
+        file.close()
+        lines = list(iterate_lines(path))
+        assert [len(line.content) for line in lines] == lengths
+        begin = data.draw(st.sampled_from([0, *(line.end for line in lines)]))
+        reader = Reader(path)
+        position, found = begin, []
+        while some := reader.read(position):
+            found += some
+            position = some[-1].end
+        reader.close()
+        assert found == [line for line in lines if line.position >= begin]
+
+
+def test_the_end_of_a_file_is_that_of_its_last_whole_line(path: Path) -> None:
+    """A line that is being written, or was cut off, does not count as length."""
+    file = AppendFile(path, create=True)
+    assert whole_length(path) == 0
+    file.append(b"one")
+    os.write(file.fd, b"x" * 200_000)
+    assert whole_length(path) == 4
+    file.close()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
+def test_files_are_the_users_alone(umask: int, path: Path) -> None:
+    """A journal has mode 0600 whatever the umask is."""
+    before = os.umask(umask)
+    try:
+        AppendFile(path, create=True).close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_disk_that_cannot_sync_keeps_what_it_took(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a line is written and cannot be synced, it is kept once, and that is said."""
+    told: list[OSError] = []
+
+    def refuse(fd: int) -> None:
+        raise OSError(errno.EIO, "no platter")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    journal = Journal(path, MemoryFacts(10), power=True, on_trouble=told.append)
+    journal.append(b"one")
+    journal.append(b"two")
+    journal.close()
+    assert contents(path) == [b"one", b"two"]
+    assert len(journal.memory) == 0
+    assert {type(error) for error in told} == {UnsyncedError}
+
+
+# ---- the memory ----
+
+
+def test_room_is_shared() -> None:
+    """What one run holds in memory leaves less room for the others; what it gives back is free again."""
+    room = Room(3)
+    one, other = MemoryFacts(room), MemoryFacts(room)
+    one.append(b"1")
+    one.append(b"2")
+    other.append(b"3")
+    with pytest.raises(JournalFullError):
+        other.append(b"4")
+    one.forget(MEMORY + 1)
+    other.append(b"5")
+    assert [line.content for line in other.read(0)] == [b"3", b"5"]
+
+
+def test_what_the_sender_holds_is_not_handed_over() -> None:
+    """While the sender has facts in its hands none go to the disk; what it gives back undelivered does."""
+    memory, disk = MemoryFacts(10), []
+    for number in range(4):
+        memory.append(b"%d" % number)
+    assert [line.content for line in memory.take(0, most=2)] == [b"0", b"1"]
+    assert memory.spill(disk.append) is False
+    assert disk == []
+    memory.forget(MEMORY + 1)
+    memory.give_back()
+    assert memory.spill(disk.append) is True
+    assert disk == [b"1", b"2", b"3"]
+
+
+class Recording(RuleBasedStateMachine):
+    """Append to a journal whose disk fills up and comes back, while a sender delivers from the file and the memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._scratch = tempfile.TemporaryDirectory()
+        self._limits = ExitStack()
+        self.path = Path(self._scratch.name) / "j"
+        self.now = 0.0
+        self.troubles: list[OSError] = []
+        self.disk = Disk(self.troubles.append, monotonic=lambda: self.now)
+        self.memory = MemoryFacts(8)
+        self.journal = Journal(self.path, self.memory, disk=self.disk)
+        self.number = itertools.count()
+        self.kept: list[bytes] = []
+        self.dropped = 0
+        self.delivered: list[bytes] = []
+        self.taken: list[Any] = []
+
+    @rule(size=st.integers(0, 300))
+    def record(self, size: int) -> None:
+        line = b"%d %s" % (next(self.number), b"x" * size)
+        try:
+            self.journal.append(line)
+        except JournalFullError:
+            self.dropped += 1
+        else:
+            self.kept.append(line)
+
+    @rule(room=st.integers(0, 700))
+    def fill(self, room: int) -> None:
+        self._limits.close()
+        size = self.path.stat().st_size if self.path.exists() else 0
+        self._limits.enter_context(file_size_limit(size + room))
+
+    @rule()
+    def make_room(self) -> None:
+        self._limits.close()
+
+    @rule(seconds=st.sampled_from([0.1, 2.0, 120.0]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule()
+    def stop_writing(self) -> None:
+        self.journal.close()
+
+    @rule(most=st.integers(1, 3))
+    def take(self, most: int) -> None:
+        position = self.taken[-1].end if self.taken else 0
+        self.taken += self.memory.take(position, most=most)
+
+    @precondition(lambda self: self.taken)
+    @rule()
+    def deliver(self) -> None:
+        line = self.taken.pop(0)
+        self.delivered.append(line.content)
+        self.memory.forget(line.end)
+
+    @rule()
+    def give_back(self) -> None:
+        self.memory.give_back()
+        self.taken = []
+
+    @invariant()
+    def everything_is_in_one_place(self) -> None:
+        """Each fact that was kept is in the file, in memory, or was delivered from memory: once, in order."""
+        file = contents(self.path) if self.path.exists() else []
+        held = [line.content for line in self.memory.read(0)]
+        assert sorted([*file, *held, *self.delivered]) == sorted(self.kept)
+        assert file == [line for line in self.kept if line in set(file)]
+        assert [*self.delivered, *held] == [line for line in self.kept if line in {*self.delivered, *held}]
+        assert len(held) <= 8
+
+    @invariant()
+    def troubles_are_told(self) -> None:
+        """Whatever is not on the disk was told why."""
+        assert self.troubles or len(self.memory) == 0
+
+    def teardown(self) -> None:
+        """Once the disk is back, and the sender has nothing in its hands, recording goes back to the disk."""
+        try:
+            self._limits.close()
+            self.memory.give_back()
+            self.now += 1000.0
+            if self.memory.first == MEMORY or self.journal.has_begun:
+                line = b"last"
+                self.journal.append(line)
+                self.kept.append(line)
+                assert self.journal.is_on_disk
+                assert len(self.memory) == 0
+            self.everything_is_in_one_place()
+        finally:
+            self.journal.close()
+            self._scratch.cleanup()
+
+
+Recording.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRecording = Recording.TestCase
+
+
+# ---- the journal ----
+
+
+def test_a_slow_disk_is_left_alone_for_a_while(path: Path) -> None:
+    """When one append takes long, the next facts go to memory; after a pause the disk is tried again, in order."""
+    now, step = 0.0, 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += step
+        return now
+
+    told: list[OSError] = []
+    journal = Journal(path, MemoryFacts(10), disk=Disk(told.append, monotonic=clock))
+    journal.append(b"quick")
+    step = 0.5
+    journal.append(b"slow")
+    step = 0.0
+    journal.append(b"aside")
+    assert contents(path) == [b"quick", b"slow"]
+    assert [type(error) for error in told] == [TimeoutError]
+    now += 2.0
+    journal.append(b"back")
+    assert contents(path) == [b"quick", b"slow", b"aside", b"back"]
+    journal.close()
+
+
+def test_pauses_grow_while_the_disk_stays_bad() -> None:
+    """After each trouble in a row the disk is left alone for twice as long, a minute at most; then all begins anew."""
+    now = 0.0
+    disk = Disk(monotonic=lambda: now)
+    pauses = []
+    for _ in range(9):
+        disk.fails(OSError())
+        began = now
+        while not disk.tries_again():
+            now += 0.25
+        pauses.append(now - began)
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    now += 1000
+    disk.fails(OSError())
+    now += 1.0
+    assert disk.tries_again()
+
+
+def test_nowhere_is_never_good() -> None:
+    """Facts that are to stay in memory stay there, however often and long that is tried."""
+    disk = Disk.nowhere()
+    disk.fails(OSError())
+    assert not disk.good
+    assert not disk.tries_again()
+
+
+def test_a_writer_is_seen_alive(path: Path) -> None:
+    """While a journal is open nobody gets its exclusive lock; when it is closed anybody does."""
+    journal = Journal(path, MemoryFacts(0))
+    journal.append(b"one")
+    other = os.open(path, os.O_RDWR)
+    assert not _locks.try_lock(other)
+    journal.close()
+    assert _locks.try_lock(other)
+    os.close(other)
+
+
+def test_a_late_fact_finds_its_run(tmp_path: Path) -> None:
+    """A fact for a journal that was put away brings it back and is appended to it."""
+    here, away = tmp_path / "here", tmp_path / "away"
+
+    def restore() -> bool:
+        away.replace(here)
+        return True
+
+    journal = Journal(here, MemoryFacts(0), restore=restore)
+    journal.append(b"one")
+    journal.close()
+    here.replace(away)
+    journal.append(b"two")
+    assert contents(here) == [b"one", b"two"]
+    journal.close()
+
+
+def test_a_run_that_began_in_memory_stays_there(tmp_path: Path) -> None:
+    """A run whose first fact was delivered from memory never gets a file: nobody could make sense of that."""
+    place = tmp_path / "later"
+    journal = Journal(place / "j", MemoryFacts(10), disk=Disk(monotonic=itertools.count(step=100).__next__))
+    journal.append(b"one")
+    assert [line.content for line in journal.memory.take(0)] == [b"one"]
+    journal.memory.forget(MEMORY + 1)
+    place.mkdir()
+    journal.append(b"two")
+    journal.append(b"three")
+    assert list(place.iterdir()) == []
+    assert [line.content for line in journal.memory.read(0)] == [b"two", b"three"]
+
+
+def test_without_a_path_everything_is_held() -> None:
+    """A journal without a file holds its facts in memory, as many as there is room for."""
+    journal = Journal(None, MemoryFacts(2))
+    journal.append(b"one")
+    journal.append(b"two")
+    with pytest.raises(JournalFullError):
+        journal.append(b"three")
+    assert journal.ends() == (0, MEMORY + 2)
+
+
+def test_the_ends_are_those_of_whole_lines(path: Path) -> None:
+    """What is waited for ends with the last whole line, whether the journal is open or closed."""
+    journal = Journal(path, MemoryFacts(0))
+    journal.append(b"one")
+    file = journal.file
+    assert file is not None
+    os.write(file.fd, b"torn")
+    assert journal.ends() == (4, MEMORY)
+    journal.close()
+    assert journal.ends() == (4, MEMORY)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_holds_nothing_of_its_parents(path: Path) -> None:
+    """A child forgets what its parent holds in memory, and appends through a file of its own."""
+    journal = Journal(path, MemoryFacts(10))
+    journal.append(b"parent")
+    journal.memory.append(b"held by the parent")
+    pid = os.fork()
+    if pid == 0:
+        parents = journal.file
+        journal.forked()
+        journal.append(b"child")
+        os._exit(0 if journal.file is not parents and len(journal.memory) == 0 else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert contents(path) == [b"parent", b"child"]
+    assert [line.content for line in journal.memory.read(0)] == [b"held by the parent"]
+    journal.close()
