@@ -120,19 +120,25 @@ class DeliveryLog:
             self._unwritten_from = state.cursor
 
     def _write_rest(self, file: AppendFile) -> bool:
-        """Write what the file lacks, with one `write`; say whether it lacks nothing now."""
-        track, missing = self.state.file, self._unwritten
-        acknowledged: list[_records.Record] = []
-        if self._unwritten_from is not None:
-            spans = [(self._unwritten_from, track.cursor), *track.done.items()]
-            acknowledged = [_records.Acknowledged(start, end) for start, end in spans if start < end]
+        """Write what the file lacks; say whether it lacks nothing now."""
         # A refusal moves the cursor too: the acknowledgements before it must stand before it.
         late = (_records.Rejected, _records.Acknowledged)
-        early = [record for record in missing if not isinstance(record, late)]
-        lines = [*early, *acknowledged, *(record for record in missing if isinstance(record, late))]
-        if not self._write(file, b"\n".join(map(_records.encode, lines))):
+        if not self._write_missing(file, [record for record in self._unwritten if not isinstance(record, late)]):
             return False
-        self._unwritten, self._unwritten_from = [], None
+        if self._unwritten_from is not None:
+            track = self.state.file
+            spans = [(self._unwritten_from, track.cursor), *track.done.items()]
+            acknowledged = [_records.Acknowledged(start, end) for start, end in spans if start < end]
+            if not all(self._write(file, _records.encode(record)) for record in acknowledged):
+                return False
+            self._unwritten_from = None
+        return self._write_missing(file, list(self._unwritten))
+
+    def _write_missing(self, file: AppendFile, records: list[_records.Record]) -> bool:
+        for record in records:
+            if not self._write(file, _records.encode(record)):
+                return False
+            self._unwritten.remove(record)
         return True
 
     def catch_up(self) -> None:
@@ -153,7 +159,7 @@ class DeliveryLog:
             while lines := reader.read(self._size):
                 self._size, self._own = lines[-1].end, 0
                 for line in lines:
-                    _apply(line.content, self.state, only=(_records.Retried, _records.Dropped, _records.Unparked))
+                    _apply(line.content, self.state, only=(_records.Retried, _records.Dropped))
         finally:
             reader.close()
 
