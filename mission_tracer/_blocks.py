@@ -194,12 +194,12 @@ class MissionRun(Block[Run]):
         self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
     ) -> Entry[Run]:
         given = _arguments(recording, function, args, kwargs, bound=bound) if "args" in self._keeps else {}
-        values = {**recording.capture.value(self._input), **given} if self._input else given
+        values = given if self._input is None else {**recording.capture.mapping(self._input), **given}
         module = getattr(function, "__module__", None)
         return self._open_run(recording, self._name or _name_of(function), values, _doc_of(function), module)
 
     def _begin_block(self, recording: recorder.Recorder) -> Entry[Run]:
-        values = recording.capture.value(self._input) if self._input else {}
+        values = {} if self._input is None else recording.capture.mapping(self._input)
         return self._open_run(recording, self._name or "mission", values, None, None)
 
     def _silent(self, recording: recorder.Recorder) -> Entry[Run]:
@@ -254,7 +254,7 @@ class PlanStep(Block[Step]):
         self.about = unless_none(check_text, description, "description")
         self._captured: tuple[Capture, str] | None = None
         self._repeat: Repeat | None = repeat
-        self._metadata = unless_none(check_mapping, metadata, "metadata") or {}
+        self._metadata = dict(unless_none(check_mapping, metadata, "metadata") or {})
 
     def __call__(self, function: F) -> F:
         """Decorate a callable: each call is one step."""
@@ -329,7 +329,7 @@ class ToolCalls(Block[ToolCall]):
         scope = _context.current()
         if scope is None:
             _say_outside(recording, "tool_call")
-        arguments = recording.capture.value(self._arguments) if self._arguments else {}
+        arguments = {} if self._arguments is None else recording.capture.mapping(self._arguments)
         return self._call(scope, self._name or "tool", arguments)
 
     def _call(self, scope: Run | Step | None, name: str, arguments: dict[str, Any]) -> Entry[ToolCall]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Mapping
 from typing import Any
 
 _ARGUMENTS = 4096  # characters of an exception's arguments that may be held
@@ -23,13 +22,6 @@ def is_task_cancellation(error: BaseException) -> bool:
         library in sys.modules and isinstance(error, getattr(sys.modules[library], name, ()))
         for library, name in (("asyncio", "CancelledError"), ("trio", "Cancelled"))
     )
-
-
-def as_payload(result: Any) -> Mapping[str, Any] | None:
-    """Make a result an object, as the API wants it."""
-    if result is None or isinstance(result, Mapping):
-        return result
-    return {"result": result}
 
 
 class Seen:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mission_tracer._checks import check_mapping, check_text, unless_none
-from mission_tracer._endings import as_payload
 from mission_tracer.models import EventType
 
 if TYPE_CHECKING:
@@ -46,13 +45,14 @@ def read_event(
     capture: Capture, type: Any, summary: Any, payload: Any, step: Any, agent_id: Any, idempotency_key: Any
 ) -> GivenEvent:
     """Make an event of any arguments: an unknown type becomes `custom`, with its name in the payload."""
+    shown = None if payload is None else capture.mapping(payload)
     if not isinstance(type, str) or type not in _TYPES:
-        payload = {**(as_payload(payload) or {}), "event_type": capture.text(type)}
+        shown = {**(shown or {}), "event_type": capture.text(type)}
         type = "custom"
     return GivenEvent(
         str(type),
         capture.text(summary, max_chars=_SUMMARY),
-        None if payload is None else capture.value(as_payload(payload)),
+        shown,
         _id(step, capture.name, capture),
         _id(agent_id, capture.name, capture),
         _id(idempotency_key, capture.key, capture),

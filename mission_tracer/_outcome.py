@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mission_tracer._endings import as_payload, is_cancellation
+from mission_tracer._endings import is_cancellation
 
 if TYPE_CHECKING:
     from mission_tracer._capture import Capture
@@ -34,7 +34,7 @@ class Outcome:
 
     def of_result(self, result: Any, seconds: float, capture: Capture) -> dict[str, Any]:
         """Return how a run ends that raised nothing; what was said by hand counts more than what came back."""
-        payload = as_payload(result) if self.payload is None else self.payload
+        payload = result if self.payload is None else self.payload
         if self.summary is not None:
             summary = self.summary
         else:
@@ -42,7 +42,7 @@ class Outcome:
         return {
             "status": self.status or "succeeded",
             "summary": capture.text(summary, max_chars=_LONGEST) if summary else f"finished in {seconds:.1f} s",
-            "payload": None if payload is None else capture.value(payload),
+            "payload": None if payload is None else capture.mapping(payload),
             "error": self.error,
         }
 

@@ -63,7 +63,7 @@ def open_run(
         mission=mission,
         base_url=recording.settings.base_url if recording.settings.api_key else None,
         input=values or None,
-        metadata={**(recording.capture.value(metadata) if metadata else {}), "mission_tracer": mark},
+        metadata={**({} if metadata is None else recording.capture.mapping(metadata)), "mission_tracer": mark},
     )
     steps = list(plan)
     if steps:

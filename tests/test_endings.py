@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mission_tracer._endings import Seen, as_payload, is_cancellation, mark_of
+from mission_tracer._endings import Seen, is_cancellation, mark_of
 
 
 def raised(message: str) -> BaseException:
@@ -71,8 +71,3 @@ def test_of_some_exceptions_nobody_can_know(error: BaseException) -> None:
     """Without arguments, and with those that are not to be held, the mark is all there is."""
     assert Seen(error, 1.0).is_same(error)
     assert Seen(error, 1.0).is_same(ValueError("another"))
-
-
-def test_a_result_becomes_an_object() -> None:
-    """A mapping stays, nothing stays nothing, anything else is an object's `result`."""
-    assert (as_payload({"a": 1}), as_payload(None), as_payload(3)) == ({"a": 1}, None, {"result": 3})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from mission_tracer._redact.redaction import Redaction
 from mission_tracer.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["MODES", "Capture"]
 
@@ -101,6 +102,11 @@ class Capture:
             return self._value(value, self.max_bytes if max_bytes is None else max(max_bytes, _SMALLEST))
         except Exception as error:  # noqa: BLE001 - capture never raises into the program
             return self._failed(error)
+
+    def mapping(self, value: Any) -> dict[str, Any]:
+        """Capture a value as the object that the API wants: a mapping's entries, or anything else as its `result`."""
+        shown = self.value(value if _is_mapping(value) else {"result": value})
+        return shown if isinstance(shown, dict) else {"result": shown}
 
     def arguments(
         self,
@@ -226,6 +232,13 @@ class Capture:
         if self.strict:
             raise error
         return {"capture_error": type_name(type(error))}
+
+
+def _is_mapping(value: Any) -> bool:
+    try:
+        return isinstance(value, Mapping)
+    except Exception:  # noqa: BLE001 - a proxy of what is gone raises at every look
+        return False
 
 
 def _line(text: str, most: int) -> str:

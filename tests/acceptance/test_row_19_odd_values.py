@@ -6,7 +6,8 @@ import dataclasses
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,28 @@ class Hostile:
 
     def __len__(self) -> int:
         raise RuntimeError("no length")
+
+
+class Unreadable(Mapping[str, Any]):
+    """Be a mapping that raises at every look."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise RuntimeError("no entries")
+
+    __iter__ = __len__ = __getitem__  # type: ignore[assignment]
+
+
+class Liar:
+    """Say to be what it is not."""
+
+    __class__ = dict  # type: ignore[assignment]
+
+
+class Mute:
+    """Raise at every attribute."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("no attributes")
 
 
 class UnspeakableError(Exception):
@@ -111,6 +134,10 @@ def shared(times: int) -> list[Any]:
 
 ODD: dict[str, Any] = {
     "hostile": Hostile(),
+    "unreadable mapping": Unreadable(),
+    "liar": Liar(),
+    "mute": Mute(),
+    "proxy of what is gone": weakref.proxy(set()),
     "endless": Endless(),
     "slow": [Slow() for _ in range(1000)],
     "cycle": cyclic(),
@@ -142,8 +169,8 @@ ODD: dict[str, Any] = {
 LONGEST = 1.0
 """Seconds of the caller's own time that recording may take, the code of 1,000 slow objects in it included."""
 
-LARGEST = 32768 + 2048
-"""Bytes of a line in the journal: a payload, and what stands around it."""
+LARGEST = 2 * 32768 + 2048
+"""Bytes of a line in the journal: two payloads, for a run has an input and metadata, and what stands around them."""
 
 
 @mt.tool_call
@@ -162,8 +189,12 @@ def test_row_19_odd_values_pass_and_arrive(name: str, api: Any, tmp_path: Path) 
     value = ODD[name]
     begun = time.thread_time()
     assert mt.mission_run("Odd")(step)(value) is value
-    with mt.mission_run("Odd too") as run:
+    with mt.mission_run("Odd too", input={name: value}, metadata={name: value}) as run:
         run.log_event("odd", payload={name: value})
+        with mt.plan_step("odd", metadata={name: value}) as odd, mt.tool_call("odd", arguments={name: value}) as call:
+            odd.metadata(value=value)
+            call.result(value)
+        run.succeed(payload=value)
     assert time.thread_time() - begun < LONGEST
     assert mt.flush(30)
     lines = [line for path in (tmp_path / "state").rglob("*.jsonl") for line in path.read_bytes().splitlines()]

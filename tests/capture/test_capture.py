@@ -5,6 +5,8 @@ import functools
 import re
 import threading
 import types
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -214,6 +216,43 @@ def test_a_known_secret_of_any_shape_is_hidden(place: Any) -> None:
     for output in (capture.value(value), capture.text(value), capture.summary(value), capture.error(ValueError(value))):
         assert secret not in str(output)
         assert "redacted" in str(output)
+
+
+class Unreadable(Mapping[str, int]):
+    def __getitem__(self, key: str) -> int:
+        raise RuntimeError
+
+    __iter__ = __len__ = __getitem__  # type: ignore[assignment]
+
+
+class Liar:
+    __class__ = dict  # type: ignore[assignment]
+
+
+class Mute:
+    def __getattribute__(self, name: str) -> object:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: {"a": 1}, {"a": 1}),
+        (dict, {}),
+        (lambda: 3, {"result": 3}),
+        (lambda: None, {"result": None}),
+        (lambda: [1], {"result": [1]}),
+        (lambda: types.MappingProxyType({"a": 1}), {"a": 1}),
+        (Unreadable, {"result": f"<{__name__}.Unreadable, unreadable: TypeError>"}),
+        (Liar, {"result": f"<{__name__}.Liar>"}),
+        (Mute, {"result": f"<{__name__}.Mute>"}),
+        (lambda: weakref.proxy(set()), {"result": "<weakproxy to NoneType>"}),
+    ],
+)
+def test_anything_becomes_an_object(make: Callable[[], Any], expected: Any) -> None:
+    """A mapping's entries are an object; anything else, and a mapping that cannot be read, is its `result`."""
+    shown = CAPTURE.mapping(make())
+    assert shown == expected
 
 
 def test_a_name_is_only_changed_where_a_secret_stands() -> None:
