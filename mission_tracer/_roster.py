@@ -358,6 +358,7 @@ class Roster:
                 if file is not None:
                     file.close()
                     if count_files(self._directory.journal(key), self._directory.log(key)).pending:
+                        self._elsewhere.discard(key)
                         self._waiting.setdefault(key, 0.0)
                         self._freed = True
                         return True

@@ -1,6 +1,8 @@
 """A process that only delivers what others recorded: until it is killed, or until nothing waits.
 
 python -m tests.chaos.deliver [SECONDS]
+
+With SECONDS it ends when nothing waits, or when nothing was delivered for so long.
 """
 
 from __future__ import annotations
@@ -15,8 +17,14 @@ from mission_tracer._directory import Directory
 from mission_tracer._journal import iterate_lines
 
 
-def waits(directory: Directory, key: str) -> bool:
-    """Say whether something of a run still has to be delivered; a paused run may wait for its next process."""
+def waiting(directory: Directory) -> dict[str, int]:
+    """List the runs that are not at their end, each with how many facts of it wait."""
+    found = {key: left_of(directory, key) for key in sorted(directory.keys())}
+    return {key: left for key, left in found.items() if left}
+
+
+def left_of(directory: Directory, key: str) -> int:
+    """Count what of a run is still to be delivered, its missing end too; a paused run may wait for its next process."""
     try:
         pending = count_files(directory.journal(key), directory.log(key)).pending
         last: facts.Fact | None = None
@@ -24,23 +32,25 @@ def waits(directory: Directory, key: str) -> bool:
             fact = facts.decode(line.content) if line.content.startswith(b'{"fact":"run_') else None
             if fact is not None:
                 last = fact
+    except FileNotFoundError:
+        return 0  # it was put away while we looked
     except (OSError, ValueError):
-        return True
+        return 1
     # A process that died before its first fact left an empty journal: nothing was recorded, nothing waits.
-    return bool(pending) or not (last is None or isinstance(last, (facts.RunPaused, facts.RunClosed)))
+    return pending + (not (last is None or isinstance(last, (facts.RunPaused, facts.RunClosed))))
 
 
 def main(seconds: str = "inf") -> int:
     recording = recorder.default()
     recording.start()
     print("ready", flush=True)
-    deadline = time.monotonic() + float(seconds)
     directory = Directory(recording.settings.dir)
-    while time.monotonic() < deadline:
-        time.sleep(0.1)
-        if seconds != "inf" and not any(waits(directory, key) for key in sorted(directory.keys())):
-            break
-    left = [key for key in sorted(directory.keys()) if waits(directory, key)]
+    left, moved_at = waiting(directory), time.monotonic()
+    while (left or seconds == "inf") and time.monotonic() - moved_at < float(seconds):
+        time.sleep(0.2)
+        before, left = left, waiting(directory)
+        if left != before:
+            moved_at = time.monotonic()
     print(*left, flush=True)
     mt.shutdown(5.0)
     return 1 if left else 0

@@ -101,7 +101,7 @@ class Chaos:
             self.killed[way if process.wait() == -signal.SIGKILL else "ended before"] += 1
 
     def _deliver(self, environ: dict[str, str]) -> list[str]:
-        words = [sys.executable, "-m", "tests.chaos.deliver", "120"]
+        words = [sys.executable, "-m", "tests.chaos.deliver", "60"]
         done = subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
         if done.returncode not in {0, 1}:
             raise RuntimeError(done.stderr)
