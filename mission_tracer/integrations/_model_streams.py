@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import wrapt
 from typing_extensions import Self
 
+from mission_tracer._endings import is_cancellation
 from mission_tracer.integrations._patches import ours
 from mission_tracer.integrations._span_events import Answer
 from mission_tracer.runs import Run
@@ -166,6 +167,8 @@ class Watch:
         self._streams.discard(self)
         if self._pid != os.getpid():
             return  # a forked child has a copy; the stream is its parent's
+        if error is not None and is_cancellation(error):
+            error, cancelled = None, True
         if error is None or self._gathering.says_anything:
             self.call.answered(self._gathering.answer(), cancelled=cancelled or error is not None)
         if error is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -576,6 +576,42 @@ def test_asynchronous_streams(how: str, journal: Journal) -> None:
     assert told[0]["summary"] == ("ABC is best" if whole else "ABC")
     assert told[0]["payload"].get("cancelled", False) is not whole
     assert told[0]["step_id"] == "s"
+
+
+@pytest.mark.parametrize("how", ["cancel", "leave"])
+def test_an_asynchronous_stream_whose_reader_is_cancelled_is_one_message(how: str, journal: Journal) -> None:
+    """A reader that is cancelled while it waits, or whose loop ends, leaves one message that says so, and no error."""
+    waits = asyncio.Event()
+
+    async def stall() -> AsyncIterator[bytes]:
+        for piece in CHUNKS[:2]:
+            yield f"data: {json.dumps(piece)}\n\n".encode()
+        waits.set()
+        await asyncio.Event().wait()
+
+    async def handler(request: Any) -> Any:
+        return httpx2.Response(200, content=stall(), headers={"content-type": "text/event-stream"})
+
+    async def read() -> None:
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(handler))
+        api = openai.AsyncOpenAI(api_key="sk-test", http_client=http, max_retries=0)
+        seen = 0
+        async for _ in await ask(api.chat.completions, stream=True):
+            seen += 1
+            if how == "leave" and seen == 2:
+                break
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(read())
+        await waits.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with mt.mission_run("m"):
+        asyncio.run(read() if how == "leave" else cancelled())
+    [body] = bodies(journal())
+    assert (body["type"], body["summary"], body["payload"]["cancelled"]) == ("message", "ABC", True)
 
 
 # ---- on, off, and our own errors ----
