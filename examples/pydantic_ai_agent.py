@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
 from pydantic_ai import Agent, ModelRetry
 from pydantic_ai.messages import ModelMessage, ModelResponse, ModelResponsePart, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
@@ -53,7 +51,5 @@ def call_contractor(name: str) -> int:
 
 
 if __name__ == "__main__":
-    trace.set_tracer_provider(TracerProvider())
-    Agent.instrument_all()
-    mt.instrument("otel")
+    mt.instrument("pydantic-ai")
     print(asyncio.run(washers.run("Who washes windows in Chicago?")).output)

@@ -29,6 +29,12 @@ def test_every_name_has_its_file() -> None:
         assert "def install(" in Path(spec.origin).read_text(encoding="utf-8"), name
 
 
+def test_every_name_is_documented() -> None:
+    """The page of the integrations lists each of them."""
+    page = (Path(__file__).parent.parent / "docs" / "integrations.md").read_text(encoding="utf-8")
+    assert [name for name in names() if f"| `{name}`" not in page and f", `{name}`" not in page] == []
+
+
 def test_an_unknown_name_is_refused_before_anything_is_switched_on() -> None:
     """A name that there is not is an error that lists the names; the others of the call stay off."""
     import threading

@@ -251,7 +251,7 @@ class Node:
             run.end(None, error)
         else:
             # `_note` has logged it, here or where it came up.
-            run.fail(error)
+            run.fail(run.reason(error))
             run.end()
 
 

@@ -56,6 +56,9 @@ _KINDS = {
 
 _INSTRUMENTATIONS = ("openinference.instrumentation.openai_agents", "opentelemetry.instrumentation.openai_agents")
 
+# By a processor of ours: of several, the first follows a trace.
+_followed: weakref.WeakSet[Trace] = weakref.WeakSet()
+
 
 class MissionTracingProcessor(TracingProcessor):
     """Record every trace as a run of a mission; inside a run that is under way, as a part of that run.
@@ -69,7 +72,6 @@ class MissionTracingProcessor(TracingProcessor):
     def __init__(self, *, mission: str | None = None) -> None:
         self._mission = mission
         self._spans = Spans()
-        self._begun: weakref.WeakSet[Trace] = weakref.WeakSet()
         self._joined: weakref.WeakSet[Node] = weakref.WeakSet()
         self.enabled = True
         cover(self)
@@ -94,6 +96,7 @@ class MissionTracingProcessor(TracingProcessor):
         """End the run."""
         node = self._spans.take(trace.trace_id)
         if node is not None:
+            node.release()  # first: whatever fails of the rest, the context is as it was
             error = node.raised()
             self._spans.end(node, None if error is not None else node.answer, error)
 
@@ -126,6 +129,7 @@ class MissionTracingProcessor(TracingProcessor):
         node = self._spans.take(span.span_id)
         if node is None or node.ended:
             return
+        node.release()
         data = span.span_data
         error = _error_of(span, node)
         result = None
@@ -160,9 +164,9 @@ class MissionTracingProcessor(TracingProcessor):
 
     def _begin_trace(self, trace: Trace | None) -> Node | None:
         recording = recorder.default()
-        if trace is None or not (self.enabled and recording.enabled) or _context.quiet.get():
+        if trace is None or not (self.enabled and recording.enabled) or _context.quiet.get() or trace in _followed:
             return None
-        self._begun.add(trace)
+        _followed.add(trace)
         here = self._spans.here()
         node = Node(trace.name, None, here)
         self._spans.add(trace.trace_id, node, trace)
@@ -178,7 +182,7 @@ class MissionTracingProcessor(TracingProcessor):
     def _join_trace(self, trace_id: str) -> Node | None:
         """Begin a trace whose start was not told: it goes on after a pause, or began before the processor was there."""
         trace = get_current_trace()
-        if trace is None or trace.trace_id != trace_id or trace in self._begun:
+        if trace is None or trace.trace_id != trace_id or trace in _followed:
             return None
         node = self._begin_trace(trace)
         if node is not None:

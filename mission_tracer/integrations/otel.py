@@ -6,6 +6,7 @@ LangChain, LlamaIndex, CrewAI and others, and spans made by hand.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,9 @@ _LATE = ("openinference.", "opentelemetry.instrumentation.")
 _TRACELOOP = {"agno", "anthropic", "bedrock", "cohere", "crewai", "groq", "haystack", "langchain", "llamaindex", "mcp"}
 _TRACELOOP |= {"mistralai", "ollama", "openai", "openai_agents", "together", "transformers", "vertexai", "watsonx"}
 _LATE_FAMILY = "instrumentations of agent frameworks"
+
+# By a processor of ours: of several on one provider, the first follows a span.
+_followed: weakref.WeakSet[Span] = weakref.WeakSet()
 
 
 class MissionSpanProcessor(SpanProcessor):
@@ -61,6 +65,9 @@ class MissionSpanProcessor(SpanProcessor):
         origin = _origin(span)
         if not (self.enabled and recorder.default().enabled) or _context.quiet.get() or origin == OURS:
             return
+        if span in _followed:
+            return
+        _followed.add(span)
         context, above = span.get_span_context(), span.parent
         assert context is not None
         parent = None if above is None else self._spans.get((above.trace_id, above.span_id))
@@ -78,6 +85,7 @@ class MissionSpanProcessor(SpanProcessor):
         context = span.get_span_context()
         node = None if context is None else self._spans.take((context.trace_id, context.span_id))
         if node is not None and not node.ended:
+            node.release()  # first: whatever fails of the rest, the context is as it was
             with _context.silence():
                 self._end(node, span)
 

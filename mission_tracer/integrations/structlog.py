@@ -185,7 +185,8 @@ def _with(processor: MissionProcessor, given: tuple[Any, ...]) -> tuple[Any, ...
 
 @ours
 def _insert(processor: MissionProcessor, chain: Any) -> None:
-    if isinstance(chain, list) and not any(one is processor for one in chain):
+    # One that the program placed itself counts.
+    if isinstance(chain, list) and not any(isinstance(one, MissionProcessor) for one in chain):
         chain.insert(_place(chain), processor)
 
 

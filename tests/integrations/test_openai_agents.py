@@ -714,6 +714,14 @@ def test_flushing_the_sdk_delivers(api: Any) -> None:
     assert api.only_run()["run"].status == "succeeded"
 
 
+def test_of_several_processors_one_records(journal: Journal, processor: MissionTracingProcessor) -> None:
+    """A program that placed a processor and switched the integration on as well has everything once."""
+    mt.instrument("openai-agents")
+    assert run(calculator()) == "It is 3."
+    kinds = [line[0] for line in tell(journal())]
+    assert [kinds.count(kind) for kind in ("run_opened", "step_entered", "tool_call", "message")] == [1, 1, 2, 2]
+
+
 def test_covers_the_instrumentations_of_the_same_calls() -> None:
     """While the SDK has a processor of ours, what OpenTelemetry instrumentations tell of the same calls is covered."""
     origin = "openinference.instrumentation.openai_agents"

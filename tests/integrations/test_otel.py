@@ -708,6 +708,18 @@ def test_a_call_that_another_integration_records_is_left_alone(
     assert tell(journal()) == [("run_opened", "Outer"), ("run_closed", "succeeded", None)]
 
 
+def test_of_several_processors_one_records(journal: Journal, provider: TracerProvider) -> None:
+    """A program that placed a processor and switched the integration on as well has everything once."""
+    mt.instrument("otel", provider=provider)
+    provider.add_span_processor(MissionSpanProcessor(mission="Another"))
+    loop(provider.get_tracer("test"))
+    twice = tell(journal())
+    mt.uninstrument("otel")
+    loop(provider.get_tracer("test"))
+    assert [line[0] for line in twice].count("run_opened") == 1
+    assert tell(journal()) == [*twice, *twice]
+
+
 def test_a_covered_instrumentation_is_left_alone(journal: Journal, provider: TracerProvider) -> None:
     """Spans of an instrumentation whose framework is recorded by another integration tell nothing, until it is not."""
 

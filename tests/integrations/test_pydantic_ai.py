@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("pydantic_ai")
 pytest.importorskip("opentelemetry.sdk.trace")
 
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -230,6 +231,35 @@ def test_a_cancelled_agent_is_cancelled(journal: Journal, switch: Any) -> None:
         ("run_closed", "cancelled"),
     ]
     assert _context.current() is None
+
+
+@pytest.mark.parametrize("order", [("otel", "pydantic-ai"), ("pydantic-ai", "otel")])
+@pytest.mark.parametrize("asked", [True, False])
+def test_beside_otel_everything_is_recorded_once(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, order: tuple[str, str], asked: bool
+) -> None:
+    """With `otel` on as well, in whatever order, and agents that tell spans already or not, a loop is recorded once."""
+    mt.configure(strict=True)
+    provider = TracerProvider(shutdown_on_exit=False)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    if asked:
+        Agent.instrument_all(InstrumentationSettings(tracer_provider=provider))
+    try:
+        mt.instrument(*order)
+        assert run(calculator()) == "It is 3."
+    finally:
+        mt.uninstrument()
+        Agent.instrument_all(instrument=False)
+    assert [line[0] for line in tell(journal())] == [
+        "run_opened",
+        "message",
+        "tool_call",
+        "tool_result",
+        "tool_call",
+        "error",
+        "message",
+        "run_closed",
+    ]
 
 
 def test_a_model_that_is_cancelled_says_so(journal: Journal, switch: Any) -> None:

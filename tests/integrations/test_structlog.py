@@ -238,6 +238,16 @@ def test_instrument_reaches_loggers_that_exist(journal: Journal) -> None:
     assert len(structlog.get_config()["processors"]) == 2
 
 
+def test_a_processor_that_the_program_placed_is_the_only_one(journal: Journal) -> None:
+    """With `instrument` and a processor in the program's own configuration, a line is recorded once."""
+    mt.configure(strict=True)
+    mt.instrument("structlog", "logging", window=0)
+    log = configured(MissionProcessor(window=0))
+    with mt.mission_run("m"):
+        log.info("once")
+    assert events(journal()) == [("custom", "once", None)]
+
+
 def test_instrument_outlives_a_later_configuration(journal: Journal) -> None:
     """`structlog.configure` after `instrument` keeps our processor, and the program's own list stays its own."""
     mt.configure(strict=True)
