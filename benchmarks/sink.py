@@ -129,9 +129,9 @@ class _Connection(asyncio.Protocol):
                 self.transport.write(answer)
 
 
-async def _serve(latency: float, *, hang: bool) -> None:
+async def _serve(latency: float, *, hang: bool, port: int) -> None:
     sink = _Sink(latency, hang=hang)
-    server = await asyncio.get_running_loop().create_server(lambda: _Connection(sink), "127.0.0.1", 0, backlog=512)
+    server = await asyncio.get_running_loop().create_server(lambda: _Connection(sink), "127.0.0.1", port, backlog=512)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -149,18 +149,20 @@ class Sink:
 
 
 @contextmanager
-def running(*, latency: float = 0.0, hang: bool = False, down: bool = False) -> Iterator[Sink]:
+def running(*, latency: float = 0.0, hang: bool = False, down: bool = False, port: int = 0) -> Iterator[Sink]:
     """Run a sink while the block lasts.
 
     Args:
         latency: How long every answer takes, in seconds.
         hang: True: accept and never answer.
         down: True: there is no sink; the address refuses connections.
+        port: Where to listen; 0: on a free port.
     """
     if down:
         yield Sink("http://127.0.0.1:9")
         return
-    words = [sys.executable, "-m", "benchmarks.sink", "--latency", str(latency), *(["--hang"] if hang else [])]
+    options = ["--latency", str(latency), "--port", str(port), *(["--hang"] if hang else [])]
+    words = [sys.executable, "-m", "benchmarks.sink", *options]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -173,5 +175,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--hang", action="store_true")
+    parser.add_argument("--port", type=int, default=0)
     given = parser.parse_args()
-    asyncio.run(_serve(given.latency, hang=given.hang))
+    asyncio.run(_serve(given.latency, hang=given.hang, port=given.port))

@@ -18,7 +18,7 @@ import pytest
 
 import mission_tracer as mt
 from tests.faults import faulty
-from tests.processes import CLI, environment, free_port, run, served
+from tests.processes import CLI, ROOT, environment, free_port, run, served
 
 pytest.importorskip("starlette")
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -318,6 +318,17 @@ def test_row_14_memory_stays_flat_while_the_server_is_down() -> None:
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 30 * 1024  # kilobytes, on Linux
     assert mt.stats().pending == mt.stats().recorded > 105_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    "facts", [5_000, pytest.param(1_000_000, marks=[pytest.mark.slow, pytest.mark.timeout(5_000)])]
+)
+def test_row_14_after_an_outage_everything_drains(facts: int) -> None:
+    """What was recorded while the server was down arrives when it is back, each fact once, in memory that stays flat."""
+    words = [sys.executable, "-m", "tests.chaos.outage", "--facts", str(facts)]
+    done = run(words, dict(os.environ), cwd=ROOT, timeout=4_900)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_row_20_one_oversized_event_is_truncated(server: str) -> None:

@@ -1,0 +1,84 @@
+"""Row 12: the sender outlives whatever happens in its threads, and records nothing of what it does itself."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+import mission_tracer as mt
+from mission_tracer.integrations.logging import MissionLogHandler
+
+
+class OddError(BaseException):
+    """What no `except Exception` catches."""
+
+
+@pytest.mark.parametrize("error", [OddError, SystemExit, KeyboardInterrupt, GeneratorExit, MemoryError, RecursionError])
+def test_row_12_an_error_in_a_thread_is_survived(error: type[BaseException], api: Any, monkeypatch: Any) -> None:
+    """When the HTTP library raises anything at all, the sender goes on, and everything arrives once."""
+    mt.configure(api_key="KEY_of_the_test", base_url=api.base_url, settle=0.1, max_backoff=0.05, log_level="off")
+    real, left = httpx.HTTPTransport.handle_request, iter(range(5))
+
+    def odd(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        if next(left, None) is not None:
+            raise error("odd")
+        return real(transport, request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", odd)
+    with mt.mission_run("Odd"):
+        for number in range(5):
+            mt.log_event(f"event {number}")
+    assert mt.flush(30)
+    assert next(left, None) is None
+    assert [event.summary for event in api.only_run()["events"]] == [f"event {number}" for number in range(5)]
+
+
+@pytest.fixture
+def chatty() -> Iterator[None]:
+    """Record every log line of the process, from the lowest level on."""
+    handler, root = MissionLogHandler(level=logging.DEBUG), logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield
+    root.setLevel(before)
+    root.removeHandler(handler)
+    handler.close()
+
+
+def test_row_12_what_the_sender_does_is_not_recorded(api: Any, chatty: None, monkeypatch: Any) -> None:
+    """Log lines and destructors that run on the sender's threads record nothing, so nothing feeds itself."""
+
+    class Loud:
+        def __init__(self) -> None:
+            self.itself = self  # only the garbage collector ends it
+
+        def __del__(self) -> None:
+            logging.getLogger("loud").warning("ended")
+            mt.log_event("ended")
+
+    real = httpx.HTTPTransport.handle_request
+
+    def collecting(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        logging.getLogger("sender").error("sending")
+        Loud()
+        gc.collect()
+        return real(transport, request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", collecting)
+    gc.disable()  # nothing of it ends on this thread
+    try:
+        with mt.mission_run("Loud"):
+            logging.getLogger("mine").warning("mine")
+            assert mt.flush(30)
+    finally:
+        gc.enable()
+    assert mt.flush(30)
+    said = [event.summary for event in api.only_run()["events"]]
+    assert len(said) == 1
+    assert "mine" in said[0]
