@@ -325,7 +325,7 @@ def test_row_14_memory_stays_flat_while_the_server_is_down() -> None:
     "facts", [5_000, pytest.param(1_000_000, marks=[pytest.mark.slow, pytest.mark.timeout(5_000)])]
 )
 def test_row_14_after_an_outage_everything_drains(facts: int) -> None:
-    """What was recorded while the server was down arrives when it is back, each fact once, in memory that stays flat."""
+    """What was recorded while the server was down arrives when it is back, once; memory stays flat all the time."""
     words = [sys.executable, "-m", "tests.chaos.outage", "--facts", str(facts)]
     done = run(words, dict(os.environ), cwd=ROOT, timeout=4_900)
     assert done.returncode == 0, done.stdout + done.stderr
