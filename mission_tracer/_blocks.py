@@ -76,6 +76,18 @@ class Entry(Generic[H]):
             self.handle.end(result, error)
 
 
+class Telling(Entry[Step]):
+    """A step whose metadata also tells what its function returned."""
+
+    __slots__ = ()
+
+    def end(self, result: Any = None, error: BaseException | None = None) -> None:
+        """Record how it ended."""
+        if error is None and self.handle.run.recorder.capture.mode == "full":
+            self.handle.metadata(result=result)
+        super().end(result, error)
+
+
 def _is_inside(scope: Run | Step | None, handle: object) -> bool:
     while scope is not None and scope is not handle:
         scope = (scope.parent or scope.run) if isinstance(scope, Step) else scope.parent
@@ -246,8 +258,10 @@ class PlanStep(Block[Step]):
         description: str | None = None,
         repeat: Repeat | None = None,
         metadata: Mapping[str, Any] | None = None,
+        capture: Iterable[str] = (),
     ) -> None:
         super().__init__()
+        self._keeps = check_kept(capture)
         if repeat not in (None, "reopen", "new"):
             raise ValueError(f"repeat must be 'reopen', 'new' or None, not {repeat!r}")
         self._name = unless_none(check_name, name, "name")
@@ -271,8 +285,10 @@ class PlanStep(Block[Step]):
         if scope is None:
             _say_outside(recording, "plan_step")
             return None
-        name = self._name or _name_of(function)
-        return self._enter_step(recording, scope, name)
+        entry = self._enter_step(recording, scope, self._name or _name_of(function))
+        if "args" in self._keeps and (given := _arguments(recording, function, args, kwargs, bound=bound)):
+            entry.handle.metadata(arguments=given)
+        return Telling(entry.handle, current=True) if "result" in self._keeps else entry
 
     def _begin_block(self, recording: recorder.Recorder) -> Entry[Step]:
         scope = _context.current()

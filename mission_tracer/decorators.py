@@ -70,6 +70,7 @@ def plan_step(
     description: str | None = None,
     repeat: Repeat | None = None,
     metadata: Mapping[str, Any] | None = None,
+    capture: Iterable[str] = (),
 ) -> PlanStep: ...
 def plan_step(name: Any = None, **options: Any) -> Any:
     """Record each call of the decorated function, or the block, as one step of the current run's plan.
@@ -83,6 +84,7 @@ def plan_step(name: Any = None, **options: Any) -> Any:
         repeat: `"reopen"`: entering an ended step again is another attempt of it; `"new"`: it is a further step;
             `None`: another attempt only when it had failed.
         metadata: Sent with the step's statuses.
+        capture: What is kept of each call in the step's metadata: `("args", "result")`, one of them, or `()`.
 
     Raises:
         TypeError, ValueError: An argument is wrong; the message names it.

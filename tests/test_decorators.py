@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -355,7 +355,7 @@ def test_unknown_arguments_are_refused() -> None:
         (mission_run, {"execution_mode": "remote"}),
         (mission_run, {"capture": ("arguments",)}),
         (mission_run, {"capture": [["args"]]}),
-        *[(plan_step, {name: 5}) for name in ("description", "metadata", "repeat")],
+        *[(plan_step, {name: 5}) for name in ("description", "metadata", "repeat", "capture")],
         (plan_step, {"repeat": ["new"]}),
         *[(tool_call, {name: 5}) for name in ("arguments", "reduce", "capture")],
     ],
@@ -383,6 +383,45 @@ def test_every_argument_is_recorded(journal: Journal) -> None:
     assert isinstance(called, facts.Event)
     assert opened.input == {"city": "Chicago", "budget": 500}
     assert b'"arguments":{"query":"x","limit":5,"language":"fr"}' in bytes(called.body)
+
+
+@pytest.mark.parametrize(
+    ("keep", "mode", "kept"),
+    [
+        ((), "full", {}),
+        (("args",), "full", {"arguments": {"number": 5}}),
+        (("result",), "full", {"result": 6}),
+        (("args", "result"), "full", {"arguments": {"number": 5}, "result": 6}),
+        (("args", "result"), "names", {"arguments": {"number": "int"}}),
+        (("args", "result"), "off", {}),
+    ],
+)
+def test_a_step_keeps_of_its_calls_what_it_is_told(keep: Any, mode: str, kept: Any, journal: Journal) -> None:
+    """A step's metadata hold a call's arguments and result if the decorator and the setting say so, of any callable."""
+    mt.configure(capture=mode)
+
+    class Agent:
+        @plan_step(capture=keep)
+        def method(self, number: int) -> int:
+            return number + 1
+
+        @plan_step(capture=keep)
+        async def later(self, number: int) -> int:
+            return number + 1
+
+        @plan_step(capture=keep)
+        def stream(self, number: int) -> Iterator[int]:
+            yield number
+            return number + 1
+
+    with mission_run("m"):
+        Agent().method(5)
+        asyncio.run(Agent().later(number=5))
+        list(Agent().stream(5))
+        with plan_step("block", capture=keep):
+            pass
+    left = [f.metadata for f in journal() if isinstance(f, facts.StepLeft)]
+    assert left == [kept, kept, kept, {}]
 
 
 def test_log_event_is_linked_to_the_current_step_or_the_one_given(journal: Journal) -> None:
