@@ -15,7 +15,7 @@ from benchmarks.columns import COLUMNS, ROOT, UnusableError, interpreter, versio
 from benchmarks.page import Results, machine, page
 from benchmarks.targets import verdicts
 
-ROWS = ("caller_cost", "end_to_end", "drain", "imports", "outage", "exits", "idle")
+ROWS = ("caller_cost", "end_to_end", "drain", "imports", "outage", "exits", "idle", "losses")
 SCRIPTS = {"Capture": "capture.py", "Kinds of callables": "callables.py"}
 """Title -> a script of this directory whose output is shown as it is."""
 

@@ -13,6 +13,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 import zlib
 from collections.abc import Iterator
@@ -26,9 +27,11 @@ _NAME = re.compile(rb"record-\d{6}")
 
 
 class _Sink:
-    def __init__(self, latency: float, *, hang: bool) -> None:
+    def __init__(self, latency: float, *, hang: bool, refuse: float) -> None:
         self.latency = latency
         self.hang = hang
+        self.refuse = refuse
+        self.refused_until = 0.0
         self.requests = 0
         self.bodies: list[tuple[bytes, bytes]] = []
         self.runs = 0
@@ -37,6 +40,8 @@ class _Sink:
         if path == b"/count":
             return _json(200, {"requests": self.requests, "records": len(self._names())})
         self.requests += 1
+        if self._refuses():
+            return _json(503, {"errors": [{"title": "Service Unavailable"}]})
         if b"record-" in body or b"ontent-Encoding" in head or b"ontent-encoding" in head or b"protobuf" in head:
             self.bodies.append((head, body))
         if b"/ai/missions" in path:
@@ -46,6 +51,11 @@ class _Sink:
         if b"protobuf" in head:
             return _raw(200, b"", b"application/x-protobuf")
         return _json(200, {})
+
+    def _refuses(self) -> bool:
+        if self.refuse and not self.refused_until:
+            self.refused_until = time.monotonic() + self.refuse
+        return time.monotonic() < self.refused_until
 
     def _missions(self, method: bytes, path: bytes) -> bytes:
         rest = path.partition(b"/ai/missions")[2].strip(b"/").split(b"/")
@@ -129,8 +139,8 @@ class _Connection(asyncio.Protocol):
                 self.transport.write(answer)
 
 
-async def _serve(latency: float, *, hang: bool, port: int) -> None:
-    sink = _Sink(latency, hang=hang)
+async def _serve(latency: float, *, hang: bool, refuse: float, port: int) -> None:
+    sink = _Sink(latency, hang=hang, refuse=refuse)
     server = await asyncio.get_running_loop().create_server(lambda: _Connection(sink), "127.0.0.1", port, backlog=512)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
@@ -149,19 +159,22 @@ class Sink:
 
 
 @contextmanager
-def running(*, latency: float = 0.0, hang: bool = False, down: bool = False, port: int = 0) -> Iterator[Sink]:
+def running(
+    *, latency: float = 0.0, hang: bool = False, refuse: float = 0.0, down: bool = False, port: int = 0
+) -> Iterator[Sink]:
     """Run a sink while the block lasts.
 
     Args:
         latency: How long every answer takes, in seconds.
         hang: True: accept and never answer.
+        refuse: For how long it answers 503, in seconds from the first request on.
         down: True: there is no sink; the address refuses connections.
         port: Where to listen; 0: on a free port.
     """
     if down:
         yield Sink("http://127.0.0.1:9")
         return
-    options = ["--latency", str(latency), "--port", str(port), *(["--hang"] if hang else [])]
+    options = ["--latency", str(latency), "--refuse", str(refuse), "--port", str(port), *(["--hang"] if hang else [])]
     words = [sys.executable, "-m", "benchmarks.sink", *options]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -175,6 +188,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--hang", action="store_true")
+    parser.add_argument("--refuse", type=float, default=0.0)
     parser.add_argument("--port", type=int, default=0)
     given = parser.parse_args()
-    asyncio.run(_serve(given.latency, hang=given.hang, port=given.port))
+    asyncio.run(_serve(given.latency, hang=given.hang, refuse=given.refuse, port=given.port))

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,16 @@ def main() -> None:
         os._exit(0)  # what is left to send is not this row's business
 
 
-def run(row: str, column: Column, python: Path, url: str, *, timeout: float = 120, **options: Any) -> dict[str, float]:
+def run(
+    row: str,
+    column: Column,
+    python: Path,
+    url: str,
+    *,
+    timeout: float = 120,
+    environ: Mapping[str, str] | None = None,
+    **options: Any,
+) -> dict[str, float]:
     """Run a row's `work` in a column's interpreter; return its figures, and `exit`, the seconds it took to end.
 
     Raises:
@@ -43,7 +53,13 @@ def run(row: str, column: Column, python: Path, url: str, *, timeout: float = 12
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("TELNYX_", "OTEL_", "MISSION_"))}
     try:
         finished = subprocess.run(
-            words, cwd=ROOT, env={**kept, **_QUIET}, capture_output=True, text=True, timeout=timeout, check=False
+            words,
+            cwd=ROOT,
+            env={**kept, **_QUIET, **(environ or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise UnusableError(f"it took over {timeout:.0f} s") from None
