@@ -19,8 +19,8 @@ from benchmarks.sink import running
 TITLE = "What is lost"
 ABOUT = (
     "A program makes 200 records (a forked child: 50) and something happens; then another program of the same kind"
-    " starts, records nothing, and ends normally. How many records the sink has in the end, each counted once. 503 is"
-    " answered for five seconds while the program records for ten. A program is ended after 60 seconds."
+    " starts, makes one more record, and ends normally. How many records the sink has in the end, each counted once."
+    " 503 is answered for five seconds while the program records for ten. A program is ended after 60 seconds."
 )
 UNIT = "records"
 METRICS = ("recovered",)
@@ -71,9 +71,9 @@ def work(peer: Peer, *, end: str, seconds: float) -> dict[str, float]:
             child = multiprocessing.get_context("fork").Process(target=_record, args=(peer, 50, 0.0))
             child.start()
             child.join()
-    elif end != "nothing":
+    else:
         with peer.scope():
-            _record(peer, RECORDS, seconds)
+            peer.record("another") if end == "nothing" else _record(peer, RECORDS, seconds)
     if end == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if end == "exit":

@@ -173,6 +173,15 @@ class Lane:
             return False
         return self._memory is None or not self._memory.read(self._taken_to, most=1)
 
+    def has_work(self, until: float) -> bool:
+        """Say whether something is under way, or may be delivered before a moment of the monotonic clock.
+
+        Raises:
+            OSError: The journal cannot be read.
+        """
+        resting = self.state.parked is not None or self.next_at > until
+        return self.running > 0 or not (resting or self.is_drained())
+
     def is_over(self) -> bool:
         """Say whether the run is at its end and nothing is left to deliver.
 

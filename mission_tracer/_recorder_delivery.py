@@ -16,7 +16,7 @@ from mission_tracer._directory import Directory
 from mission_tracer._journal_file import whole_length
 from mission_tracer._lane_state import LaneState
 from mission_tracer._notices import Notices
-from mission_tracer._recorder_wait import Wait
+from mission_tracer._recorder_wait import GLANCE, Wait
 from mission_tracer._roster import Roster
 from mission_tracer._sender import MAX_THREADS, Sender
 from mission_tracer._version import VERSION
@@ -111,7 +111,8 @@ class Delivery:
     def finish(self) -> bool:
         """Deliver what can be delivered before the process ends; say whether nothing of it is left.
 
-        As long as acknowledgements keep coming, the setting `flush_stall` without one, `flush_timeout` at most.
+        As long as acknowledgements keep coming, the setting `flush_stall` without one, `flush_timeout` at most. What
+        other processes left behind gets up to `flush_stall` more: a program that is short each time brings it home too.
         """
         deadline = time.monotonic() + self.settings.flush_timeout
         for stream in self.roster.streams():
@@ -121,11 +122,18 @@ class Delivery:
             left = max(0.0, deadline - time.monotonic())
             if not self.wait(left, stall=self.settings.flush_stall, leave_to_others=True):
                 return False
+            self._help_others(min(deadline, time.monotonic() + self.settings.flush_stall))
             self.sender.stop(min(0.5, max(0.1, left)))
             self.roster.tidy()
             if not self.roster.left_behind() or time.monotonic() >= deadline:
                 return True
             self.sender.restart()
+
+    def _help_others(self, deadline: float) -> None:
+        progress = self.sender.progress
+        with progress:
+            while self.roster.has_others_work(deadline) and (left := deadline - time.monotonic()) > 0:
+                progress.wait(min(left, GLANCE))
 
     def rest(self, timeout: float) -> None:
         """End the threads, and give the runs up, delivered or not; what is recorded next starts everything again."""

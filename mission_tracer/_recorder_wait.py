@@ -12,7 +12,7 @@ from mission_tracer._records import MEMORY
 if TYPE_CHECKING:
     from mission_tracer._recorder_delivery import Delivery
 
-_GLANCE = 0.02  # how often it is looked, in seconds
+GLANCE = 0.02  # how often it is looked, in seconds
 
 
 class Wait:
@@ -58,7 +58,7 @@ class Wait:
                         delivery.sender.work_until(self._is_over, left=self._left)
                 while not self._is_over():
                     with delivery.sender.progress:
-                        delivery.sender.progress.wait(max(0.0, min(self._left(), _GLANCE)))
+                        delivery.sender.progress.wait(max(0.0, min(self._left(), GLANCE)))
             return not self._waiting and not self._hopeless
         finally:
             for awaited in self._waiting[-1:]:

@@ -139,6 +139,13 @@ class Roster:
         """Say how many facts of this process are not settled, from counters alone."""
         return self._ledger.estimate_pending()
 
+    def has_others_work(self, until: float) -> bool:
+        """Say whether something of others may be delivered before a moment; asked under the sender's lock."""
+        with suppress(OSError):
+            others = [lane for lane in self.lanes() if lane.key not in self._ledger]
+            return bool(self._strangers) or any(lane.has_work(until) for lane in others)
+        return False
+
     # ---- from the sender ----
 
     @property

@@ -85,6 +85,15 @@ def test_row_01_a_process_that_vanishes_loses_nothing(death: str, state: Path, s
     assert (statuses, sorted(events)) == (["failed"], sorted(forty()))
 
 
+def test_row_01_the_next_start_delivers_it(state: Path, server: str) -> None:
+    """What a killed process left arrives with the next program, even if that one ends at once."""
+    env = settings(state, server)
+    python(FORTY.format(inside="os.kill(os.getpid(), 9)", after=""), env)
+    python('import mission_tracer as mt\nwith mt.mission_run("Next"): pass', env)
+    _, events = summaries(server)
+    assert sorted(events) == sorted(forty())
+
+
 def test_row_02_a_script_that_just_ends_loses_nothing(state: Path, server: str) -> None:
     """A script that ends right after its last call has delivered everything."""
     assert python(FORTY.format(inside="", after=""), settings(state, server)).returncode == 0
