@@ -234,17 +234,16 @@ class MissionRun(Block[Run]):
         return Entry(run, current=True)
 
 
-_described: dict[str, weakref.WeakValueDictionary[str | None, PlanStep]] = {}
-"""The decorated steps that have a description, by name and module: a plan that names one gives its description, which
-cannot be changed afterwards."""
+_described: weakref.WeakValueDictionary[tuple[str, str | None], PlanStep] = weakref.WeakValueDictionary()
+"""The decorated steps that have a description, by name and module, and the last of each name under no module: a plan that
+names one gives its description, which cannot be changed afterwards."""
 
 
 def _describe(step: facts.PlannedStep, module: str | None) -> facts.PlannedStep:
     """Describe a planned step as its decorator does: one of the run's own module, else the last of that name."""
-    named = _described.get(step.step_id)
-    if not named or step.description != step.step_id:
+    if step.description != step.step_id:
         return step
-    known = named.get(module) or next(reversed(list(named.values())), None)
+    known = _described.get((step.step_id, module)) or _described.get((step.step_id, None))
     return msgspec.structs.replace(step, description=known.about) if known is not None else step
 
 
@@ -274,8 +273,8 @@ class PlanStep(Block[Step]):
         """Decorate a callable: each call is one step."""
         self.about = self.about or _doc_of(function)
         if self.about:
-            named = _described.setdefault(self._name or _name_of(function), weakref.WeakValueDictionary())
-            named[getattr(function, "__module__", None)] = self
+            name = self._name or _name_of(function)
+            _described[name, getattr(function, "__module__", None)] = _described[name, None] = self
         return super().__call__(function)
 
     def _begin_call(
