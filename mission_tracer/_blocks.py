@@ -235,8 +235,8 @@ class MissionRun(Block[Run]):
 
 
 _described: weakref.WeakValueDictionary[tuple[str, str | None], PlanStep] = weakref.WeakValueDictionary()
-"""The decorated steps that have a description, by name and module, and the last of each name under no module: a plan that
-names one gives its description, which cannot be changed afterwards."""
+"""The decorated steps that have a description, by name and module, and the last of each name under no module: a plan
+that names one gives its description, which cannot be changed afterwards."""
 
 
 def _describe(step: facts.PlannedStep, module: str | None) -> facts.PlannedStep:

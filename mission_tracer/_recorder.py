@@ -15,7 +15,7 @@ from mission_tracer import facts
 from mission_tracer._directory import Directory
 from mission_tracer._journal import Disk, Journal, JournalFullError, MemoryFacts, Room, UnsyncedError
 from mission_tracer._notices import Notices
-from mission_tracer._recorder_ends import PENDING_ADVICE, at_exit, never_at_exit, offline_advice
+from mission_tracer._recorder_ends import LOST_ADVICE, PENDING_ADVICE, at_exit, never_at_exit, offline_advice
 from mission_tracer._recorder_export import load_export
 from mission_tracer._stream import Stream
 from mission_tracer.facts import EventBody, EventWritten, encode
@@ -321,9 +321,11 @@ class Recorder:
         if held and self.directory is not None:
             self.notices.say("error", "facts held in memory are lost with this process", facts=held)
         if self.settings.api_key is None and self._offline_runs:
-            self.notices.say("warning", offline_advice(self._offline_runs, self._last_run))
+            kept = self.directory is not None and not held
+            self.notices.say("warning", offline_advice(self._offline_runs, self._last_run, kept=kept))
         elif self.sends and (pending := self.roster.estimate_pending()):
-            self.notices.say("warning", PENDING_ADVICE, facts=pending, dir=str(self.settings.dir))
+            advice = LOST_ADVICE if self.directory is None else PENDING_ADVICE
+            self.notices.say("warning", advice, facts=pending, dir=str(self.settings.dir))
 
     def retire(self, successor: Recorder) -> None:
         """Leave the runs that are under way to the next recorder, or finish them where they began."""

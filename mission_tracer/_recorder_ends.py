@@ -7,10 +7,13 @@ import sys
 from collections.abc import Callable
 
 PENDING_ADVICE = "not everything is delivered yet; it is kept, and sent by the next start or by `mission-tracer sync`"
+LOST_ADVICE = "not everything is delivered yet; what was held in memory is lost with this process"
 
 
-def offline_advice(runs: int, last: str) -> str:
-    """Say what became of runs that were recorded without an API key."""
+def offline_advice(runs: int, last: str, *, kept: bool) -> str:
+    """Say what became of runs that were recorded without an API key, and whether they are on the disk."""
+    if not kept:
+        return f"offline, since TELNYX_API_KEY is not set: {runs} run(s) recorded in memory, nothing sent, nothing kept"
     return (
         f"offline, since TELNYX_API_KEY is not set: {runs} run(s) recorded, nothing sent; "
         f"see the last with `mission-tracer show {last}`, send all with `TELNYX_API_KEY=... mission-tracer sync`"
