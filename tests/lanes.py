@@ -62,7 +62,7 @@ class World:
         self.now = 1_800_000_000.0
         self.store = Store()
         app = create_app(self.store, behaviour=Behaviour(**switches), clock=self._server_clock)
-        self.client = httpx.Client(transport=AppTransport(app, checked=False), base_url="http://server")
+        self.transport = AppTransport(app, checked=False)
         self.directory = Directory(place)
         self.directory.prepare()
         self.key = facts.new_key()
@@ -214,8 +214,13 @@ class World:
         request = build(
             OPERATIONS[call.operation], call.path, call.query, **({} if call.body is None else {"body": body})
         )
-        answer = self.client.request(
-            request.method, "/v2" + request.target, content=request.content, headers={"authorization": "Bearer x"}
+        answer = self.transport.handle_request(
+            httpx.Request(
+                request.method,
+                BASE_URL + request.target,
+                content=request.content,
+                headers={"authorization": "Bearer x", "content-type": "application/json"},
+            )
         )
         if answer.status_code >= 300:
             return Answer(answer.status_code, why=answer.text)
@@ -253,7 +258,6 @@ class World:
         with contextlib.suppress(Exception):
             self.die()
         self.journal.close()
-        self.client.close()
         self.store.close()
 
 
