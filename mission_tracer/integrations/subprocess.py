@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio.subprocess
 import os
 import subprocess
+import sys
 import time
 import weakref
 from collections import deque
@@ -22,6 +23,8 @@ from mission_tracer.runs import Run
 
 _MOST_ARGUMENTS = 100
 _ENV = 10  # the place of `env` among the positional arguments
+_LOOKS_AROUND = frozenset({"ctypes.util", "platform", "uuid"})
+"""Modules of the language that start programs to find something out about the machine, often while others are imported."""
 
 
 def install(_name: str, *, join: bool = False) -> Callable[[], None]:
@@ -91,7 +94,7 @@ class _Programs:
     def _begin(self, args: Any, kwargs: Any) -> _Program | None:
         scope = _context.current()
         # The module is used below by libraries that are recorded better above.
-        if scope is None or not may_record(Rank.HTTP) or split(scope)[0].stream is None:
+        if scope is None or not may_record(Rank.HTTP) or split(scope)[0].stream is None or _is_asked_by_the_language():
             return None
         asked = {"command": shown_command(args[0] if args else kwargs.get("args"))}
         if kwargs.get("shell"):
@@ -158,6 +161,16 @@ class _Program:
         """Record how it ended, unless this is a forked child's copy."""
         if self._pid == os.getpid():
             self._call.end(result, error)
+
+
+def _is_asked_by_the_language() -> bool:
+    frame: Any = sys._getframe(1)  # noqa: SLF001 - the documented way to a caller's frame
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.partition(".")[0] not in {"mission_tracer", "subprocess", "wrapt"}:
+            return name in _LOOKS_AROUND
+        frame = frame.f_back
+    return False
 
 
 def shown_command(command: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes.util
 import gc
 import os
 import subprocess
@@ -102,6 +103,13 @@ def test_an_iterator_of_arguments_is_left_to_the_program(journal: Journal) -> No
     with mt.mission_run("m"):
         assert subprocess.run(command, check=False).returncode == 3
     assert bodies(journal())[0]["payload"]["arguments"] == {"command": "list_iterator"}
+
+
+def test_what_the_language_asks_the_machine_is_no_tool(journal: Journal) -> None:
+    """Programs that the standard library starts to look around, as while modules are imported, are not recorded."""
+    with mt.mission_run("m"):
+        ctypes.util.find_library("c")
+    assert events(journal()) == []
 
 
 def test_asynchronous_programs(journal: Journal) -> None:
