@@ -24,7 +24,7 @@ from mission_tracer.runs import Run
 _MOST_ARGUMENTS = 100
 _ENV = 10  # the place of `env` among the positional arguments
 _LOOKS_AROUND = frozenset({"ctypes.util", "platform", "uuid"})
-"""Modules of the language that start programs to find something out about the machine, often while others are imported."""
+"""Modules of the language that start programs to learn about the machine, often while others are imported."""
 
 
 def install(_name: str, *, join: bool = False) -> Callable[[], None]:
