@@ -25,6 +25,8 @@ from opentelemetry.trace import Span, Status, StatusCode  # noqa: E402
 OURS = "mission_tracer"
 """The instrumentation scope of the spans; `MissionSpanProcessor` leaves them alone."""
 
+_WAITING = 1000  # paused runs whose spans are kept for the day they go on
+
 
 class Export:
     """Mirror facts as spans: a run is one, and so is each of its steps and tool calls; other events are theirs.
@@ -46,6 +48,7 @@ class Export:
         self._runs: dict[str, Span] = {}
         self._steps: dict[tuple[str, str], Span] = {}
         self._calls: dict[tuple[str, str], Span] = {}
+        self._waiting: dict[str, None] = {}  # the keys of paused runs, in the order they were paused
 
     def trouble(self, error: Exception, where: str) -> None:
         """Take an error of ours, as the recorder does."""
@@ -74,8 +77,12 @@ class Export:
                 _end(step, at, fact.status, fact.reason)
         elif isinstance(fact, facts.RunOpened):
             self._open(key, fact, at)
+        elif isinstance(fact, facts.RunPaused):
+            self._pause(key, at)
+        elif isinstance(fact, facts.RunResumed):
+            self._waiting.pop(key, None)
         elif isinstance(fact, facts.RunClosed):
-            self._close(key, fact, at)
+            self._close(key, at, fact.status, fact.error, fact.summary)
 
     def _open(self, key: str, fact: facts.RunOpened, at: int) -> None:
         attributes = {
@@ -133,15 +140,22 @@ class Export:
             attributes = {"summary": body.summary, **({"payload": _json(told)} if told else {})}
             place.add_event(body.type, attributes, timestamp=at)
 
-    def _close(self, key: str, fact: facts.RunClosed, at: int) -> None:
+    def _pause(self, key: str, at: int) -> None:
+        """Keep the spans of a run that waits; of very many, those that wait longest may go on in another process."""
+        self._waiting[key] = None
+        if len(self._waiting) > _WAITING:
+            self._close(next(iter(self._waiting)), at, "paused")
+
+    def _close(self, key: str, at: int, status: str, error: str | None = None, summary: str | None = None) -> None:
+        self._waiting.pop(key, None)
         for spans in (self._calls, self._steps):
             for name in [name for name in list(spans) if name[0] == key]:
                 _end(spans.pop(name), at, "abandoned", None)
         run = self._runs.pop(key, None)
         if run is not None:
-            if fact.summary:
-                run.set_attribute("mission_tracer.run.summary", fact.summary)
-            _end(run, at, fact.status, fact.error)
+            if summary:
+                run.set_attribute("mission_tracer.run.summary", summary)
+            _end(run, at, status, error)
 
 
 def _end(span: Span, at: int, status: str, reason: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -173,6 +174,22 @@ def test_what_is_open_when_a_run_ends_is_ended(spans: Callable[[], Any]) -> None
     with mt.mission_run("Hasty") as run:
         run.enter_step("left open", "left open", None, repeat=None, metadata={})
     assert spans()["left open"].attributes["mission_tracer.status"] == "abandoned"
+
+
+def test_runs_that_wait_for_ever_are_not_kept_for_ever(
+    spans: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is paused and resumed is one span; of many that are never resumed the oldest end as paused."""
+    monkeypatch.setattr(otel_export, "_WAITING", 2)
+    mt.configure(export="otel", strict=True)
+    with mt.mission_run("goes on") as run:
+        run.pause()
+        run.resume()
+    with contextlib.ExitStack() as stack:
+        for number in range(4):
+            stack.enter_context(mt.mission_run(f"waits {number}")).pause()
+        found = {name: span.attributes["mission_tracer.status"] for name, span in spans().items()}
+    assert found == {"goes on": "succeeded", "waits 0": "paused", "waits 1": "paused"}
 
 
 def test_our_own_spans_are_not_recorded_again(
