@@ -34,3 +34,24 @@ def at_exit(drain: Callable[[], None]) -> None:
 def never_at_exit(drain: Callable[[], None]) -> None:
     """Have something not called any more."""
     atexit.unregister(drain)
+
+
+def keep_interrupt() -> None:
+    """Have the interpreter end by SIGINT as it would without us, when Ctrl-C ended the program. Never raises.
+
+    It remembers an uncaught KeyboardInterrupt only until it runs code from a string again, and many a module does that
+    when it is imported: one that we need for the last flush, or to say something.
+    """
+    error = getattr(sys, "last_value", None)
+    if not isinstance(error, KeyboardInterrupt) or sys.flags.interactive or hasattr(sys, "ps1"):
+        return
+    place = error.__traceback__
+    if place is None or place.tb_frame.f_globals.get("__name__") not in {"__main__", "runpy"}:
+        return  # somebody's own note of an exception that did not end the program
+    try:
+        exec("raise KeyboardInterrupt")  # noqa: S102 - a constant: what the interpreter remembers
+    except KeyboardInterrupt:
+        return
+
+
+atexit.register(keep_interrupt)  # before anything of ours that ends with the process, so it is called after all of it

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import closing, suppress
 from itertools import islice
+from pathlib import Path
 
 from mission_tracer._books import Stats, count_files
 from mission_tracer._directory import Directory, claim_dead
@@ -357,18 +358,17 @@ class Roster:
         Whoever leaves gives up writing first and looks then who delivers; whoever gives up delivering looks then who
         still writes. So of two processes that leave at the same moment at least one sees what the other leaves.
         """
+        directory = self._directory
         for key, own in self._ledger.items():
             with suppress(OSError):
-                if self._directory is None or own.parked is not None:
+                if directory is None or own.parked is not None or not _is_free(directory.journal(key)):
                     continue
-                file = claim_dead(self._directory.journal(key))
-                if file is not None:
-                    file.close()
-                    if count_files(self._directory.journal(key), self._directory.log(key)).pending:
-                        self._elsewhere.discard(key)
-                        self._waiting.setdefault(key, 0.0)
-                        self._freed = True
-                        return True
+                pending = count_files(directory.journal(key), directory.log(key)).pending
+                if pending and (not directory.log(key).exists() or _is_free(directory.log(key))):
+                    self._elsewhere.discard(key)
+                    self._waiting.setdefault(key, 0.0)
+                    self._freed = True
+                    return True
         return False
 
     def close(self) -> None:
@@ -394,3 +394,15 @@ class Roster:
             lane.abandon()
         self._ledger.clear()
         self._begin()
+
+
+def _is_free(path: Path) -> bool:
+    """Say whether no living process holds a file: a journal as a writer, a log as the one who delivers.
+
+    Raises:
+        OSError: It cannot be opened, or its file system has no locks.
+    """
+    file = claim_dead(path)
+    if file is not None:
+        file.close()
+    return file is not None

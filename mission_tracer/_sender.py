@@ -19,6 +19,7 @@ from mission_tracer._lane_courier import Item, Pause
 from mission_tracer._sender_bell import Bell
 from mission_tracer._sender_gate import Gate
 from mission_tracer._sender_lanes import Lanes
+from mission_tracer._signal_mask import leave_signals
 
 if TYPE_CHECKING:
     from mission_tracer._notices import Notices
@@ -166,6 +167,7 @@ class Sender:
             self.asleep = True
 
     def _work(self) -> None:
+        leave_signals()
         _context.quiet.set(True)
         leave_at = self._monotonic() + _LEISURE
         try:

@@ -30,6 +30,7 @@ LAYERS: list[set[str]] = [
         "_notices",
         "_endings",
         "_checks",
+        "_signal_mask",
     },
     {"facts", "_redact", "_capture"},
     {"_endpoints", "_records", "_lane_state", "_actions"},

@@ -74,7 +74,7 @@ def run(
     processes. Exit status 0 is a success; an exception, another status or a signal a failure; Ctrl-C cancels. What is
     always asked for can stand in pyproject.toml, under [tool.mission_tracer], by the names of the options.
     """
-    if not words or words[-1] in {"-m", "-c"}:
+    if not words or (len(words) == 1 and words[0] in {"-m", "-c"}):
         raise click.UsageError("say what to run: SCRIPT, -m MODULE or -c CODE.")
     wishes = merged(
         read_table(Path.cwd()),

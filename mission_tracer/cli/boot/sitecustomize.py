@@ -29,7 +29,7 @@ def _note_error():  # type: ignore[no-untyped-def]  # noqa: ANN202 - must be rea
     """Note the exception that ended the program: the interpreter leaves it here when it has printed it."""
     error = getattr(sys, "last_value", None)
     # After Ctrl-C nothing may be imported: compiling code makes the interpreter forget that it is to end by SIGINT.
-    if isinstance(error, Exception):
+    if error is not None and not isinstance(error, KeyboardInterrupt):
         from mission_tracer.cli import uncaught
 
         uncaught.note(error)
