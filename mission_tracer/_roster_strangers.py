@@ -72,6 +72,7 @@ class Strangers:
         self._changed_at = changed_at
         keys = directory.keys()
         self._skipped &= set(keys)
+        self._seen &= set(keys)  # one that was put away may come back
         fresh = [key for key in keys if key not in self._seen and key not in self._skipped and key not in known]
         self._waiting.extend(fresh)
         self._seen.update(fresh)

@@ -62,19 +62,26 @@ class Delivery:
     Args:
         settings: What to deliver and where; with a key.
         say: Takes our own lines (an outage, a refused key).
+        anywhere: True: also what was recorded for another address and never reached it, and what was parked.
         monotonic: Seconds that never go back.
     """
 
     def __init__(
-        self, settings: Settings, *, say: Callable[[str], object], monotonic: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        *,
+        say: Callable[[str], object],
+        anywhere: bool = True,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
+        self._anywhere = anywhere
         self._directory = Directory(settings.dir)
         self._monotonic = monotonic
         self._say = say
         self._trouble = ""
         self._recorder = Recorder(
-            settings, adopt=True, anywhere=True, notices=Notices(settings.log_level, write=self._heard)
+            settings, adopt=True, anywhere=anywhere, notices=Notices(settings.log_level, write=self._heard)
         )
         with suppress(OSError):
             self._directory.tidy()
@@ -188,7 +195,7 @@ class Delivery:
         lane = self._recorder.roster.lane(run.key)
         if lane is not None:
             return f"the server does not take it: {lane.state.parked}" if lane.state.parked else None
-        if run.is_bound and run.base_url not in {None, self._settings.base_url}:
+        if (run.is_bound or not self._anywhere) and run.base_url not in {None, self._settings.base_url}:
             return f"it began at {run.base_url}; set TELNYX_BASE_URL to that"
         return None
 

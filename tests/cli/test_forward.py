@@ -58,7 +58,7 @@ def test_once_it_delivers_what_is_there(env: dict[str, str], base_url: str) -> N
 
 def test_it_delivers_run_after_run_until_it_is_told_to_stop(env: dict[str, str], base_url: str) -> None:
     """With --watch runs are delivered as they are recorded, each once, until SIGTERM."""
-    words = [*processes.CLI, "forward", "--watch", "--interval", "0.1"]
+    words = [*processes.CLI, "forward", "--watch"]
     with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("forwarding from ")
@@ -68,7 +68,7 @@ def test_it_delivers_run_after_run_until_it_is_told_to_stop(env: dict[str, str],
             wait_for(lambda wanted=["succeeded"] * number: statuses(base_url) == wanted)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (0, "", "")
+    assert (process.returncode, out, err) == (0, "stopped: everything is delivered\n", "")
     with MissionsClient("x", base_url) as client:
         for run in client.missions.runs.list_runs():
             events = client.missions.runs.events.list(run.run_id, mission_id=run.mission_id)
@@ -93,7 +93,7 @@ def test_it_follows_a_run_that_is_being_recorded(env: dict[str, str], base_url: 
                 for event in client.missions.runs.events.list(run.run_id, mission_id=run.mission_id)
             ]
 
-    words = [*processes.CLI, "forward", "--watch", "--interval", "0.1"]
+    words = [*processes.CLI, "forward", "--watch"]
     with (
         subprocess.Popen([sys.executable, "-uc", agent], env=env, stdin=subprocess.PIPE, text=True) as living,
         subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL) as forwarder,
@@ -110,6 +110,54 @@ def test_it_follows_a_run_that_is_being_recorded(env: dict[str, str], base_url: 
         wait_for(lambda: statuses(base_url) == ["succeeded"])
         forwarder.send_signal(signal.SIGINT)
         assert forwarder.wait(20) == 0
+
+
+def test_told_to_stop_it_delivers_what_is_there(env: dict[str, str], base_url: str) -> None:
+    """What was recorded before SIGTERM is delivered before the end: a pod's containers are told to stop together."""
+    words = [*processes.CLI, "forward", "--watch"]
+    with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        processes.run([sys.executable, "-c", AGENT], env)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=30)[0] == "stopped: everything is delivered\n"
+    assert statuses(base_url) == ["succeeded"]
+
+
+def test_with_the_server_down_it_stops_all_the_same(env: dict[str, str]) -> None:
+    """Told to stop while nothing can be delivered, it says how many runs are left, and ends."""
+    env = {**env, "TELNYX_BASE_URL": "http://127.0.0.1:9/v2"}
+    processes.run([sys.executable, "-c", AGENT], env)
+    with subprocess.Popen(
+        [*processes.CLI, "forward", "--watch"], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=40)[0] == "stopped: 1 run left\n"
+    assert process.returncode == 0
+
+
+def test_a_run_that_comes_back_is_delivered(env: dict[str, str], base_url: str) -> None:
+    """A run that was delivered and put away, and is written to again, is delivered again, by the same forwarder."""
+    key = processes.run([*processes.CLI, "start", "Wash windows"], env).stdout.strip()
+    with subprocess.Popen([*processes.CLI, "forward", "--watch"], env=env, stdout=subprocess.DEVNULL) as process:
+        processes.run([*processes.CLI, "succeed", "--run", key], env)
+        wait_for(lambda: statuses(base_url) == ["succeeded"])
+        wait_for(lambda: not list(Path(env["MISSION_TRACER_DIR"], "runs").glob("*.jsonl")))
+        began = time.monotonic()
+        processes.run([*processes.CLI, "event", "One more thing", "--run", key], env)
+        with MissionsClient("x", base_url) as client:
+            [run] = client.missions.runs.list_runs()
+            wait_for(
+                lambda: (
+                    "One more thing"
+                    in [e.summary for e in client.missions.runs.events.list(run.run_id, mission_id=run.mission_id)]
+                )
+            )
+        assert time.monotonic() - began < 20  # all runs are looked at every 30 seconds in any case
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
 
 
 def test_without_a_key_it_is_a_failure(state: Path) -> None:
