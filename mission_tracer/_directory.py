@@ -282,6 +282,18 @@ def claim_dead(path: Path, *, power: bool = False) -> AppendFile | None:
     return None
 
 
+def is_free(path: Path) -> bool:
+    """Say whether no living process holds a file: a journal as a writer, a log as the one who delivers.
+
+    Raises:
+        OSError: It cannot be opened, or its file system has no locks.
+    """
+    file = claim_dead(path)
+    if file is not None:
+        file.close()
+    return file is not None
+
+
 def read_head(directory: Directory, key: str) -> facts.RunOpened | facts.RunJoined | None:
     """Read the first fact of a run; `None` when there is none yet, or it is damaged.
 

@@ -11,10 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import closing, suppress
 from itertools import islice
-from pathlib import Path
 
 from mission_tracer._books import Stats, count_files
-from mission_tracer._directory import Directory, claim_dead
+from mission_tracer._directory import Directory, claim_dead, is_free
 from mission_tracer._lane import Lane
 from mission_tracer._notices import Notices
 from mission_tracer._roster_burial import bury
@@ -361,10 +360,10 @@ class Roster:
         directory = self._directory
         for key, own in self._ledger.items():
             with suppress(OSError):
-                if directory is None or own.parked is not None or not _is_free(directory.journal(key)):
+                if directory is None or own.parked is not None or not is_free(directory.journal(key)):
                     continue
                 pending = count_files(directory.journal(key), directory.log(key)).pending
-                if pending and (not directory.log(key).exists() or _is_free(directory.log(key))):
+                if pending and (not directory.log(key).exists() or is_free(directory.log(key))):
                     self._elsewhere.discard(key)
                     self._waiting.setdefault(key, 0.0)
                     self._freed = True
@@ -394,15 +393,3 @@ class Roster:
             lane.abandon()
         self._ledger.clear()
         self._begin()
-
-
-def _is_free(path: Path) -> bool:
-    """Say whether no living process holds a file: a journal as a writer, a log as the one who delivers.
-
-    Raises:
-        OSError: It cannot be opened, or its file system has no locks.
-    """
-    file = claim_dead(path)
-    if file is not None:
-        file.close()
-    return file is not None

@@ -12,7 +12,7 @@ import msgspec
 from mission_tracer import facts
 from mission_tracer._books import Count, count
 from mission_tracer._delivery_log import read_log
-from mission_tracer._directory import Directory, claim_dead
+from mission_tracer._directory import Directory, is_free
 from mission_tracer._journal import iterate_lines
 from mission_tracer._lane_state import LaneState
 from mission_tracer.cli.picture import EventPicture, RunPicture, StepPicture
@@ -227,13 +227,9 @@ def tell(key: str, journal: Path, *, events: bool = True) -> Story:
 def is_written(journal: Path) -> bool:
     """Say whether a living process takes part in a run; True when nobody can tell."""
     try:
-        file = claim_dead(journal)
+        return not is_free(journal)
     except OSError:
         return True
-    if file is None:
-        return True
-    file.close()
-    return False
 
 
 def find_key(directory: Directory, word: str) -> str | None:
