@@ -89,6 +89,13 @@ class DeliveryLog:
         """Say whether the file lacks something that was noted."""
         return bool(self._unwritten) or self._unwritten_from is not None
 
+    def is_resumable(self) -> bool:
+        """Say whether whoever delivers next finds in the file all that is known here."""
+        try:
+            return self._file is not None and not self.is_behind and self._file.is_in_place()
+        except OSError:
+            return False
+
     def is_in_place(self) -> bool:
         """Say whether the log still has its name: it may have been put away when it was just being opened."""
         return self._file is None or self._file.is_in_place()

@@ -74,6 +74,16 @@ class Directory:
         """List the runs that are not put away, the oldest first; none when there is no directory."""
         return _keys(self.runs)
 
+    def is_readable(self) -> bool:
+        """Say whether it can be seen that a run is not there."""
+        try:
+            self.journal("").stat()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
+
     def changed_at(self) -> int:
         """Return when a run was begun or put away last, in nanoseconds; 0 when there is no directory."""
         try:

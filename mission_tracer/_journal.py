@@ -11,6 +11,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from mission_tracer import _locks
@@ -169,6 +170,7 @@ class Journal:
         self._slow = float("inf") if power else SLOW
         self._restore = restore
         self._file: AppendFile | None = None
+        self._nameless: AppendFile | None = None
         self._opening = threading.RLock()
         self._monotonic = self._disk.monotonic
 
@@ -255,20 +257,40 @@ class Journal:
 
         The file itself closes when the last thread that is writing lets go of it: a number that was closed under a
         thread's hands could by then stand for another file. Also frees a lock that a fork caught in another thread.
+        A file that was deleted under our hands stays open: what it holds can be read as long as it is, by us alone.
         """
-        self._file = None
+        file, self._file = self._file, None
         self._opening = threading.RLock()
+        if file is not None and _is_nameless(file):
+            self._nameless = file
+
+    def forget(self) -> None:
+        """Let go of a file that was deleted under our hands: what it held is delivered."""
+        self._nameless = None
 
     def forked(self) -> None:
         """Begin again in a forked child: what the parent holds in memory is the parent's to deliver."""
         self.close()
+        self.forget()
         self.memory.clear()
         self._held = self.memory.lines
 
+    def hand_over(self) -> None:
+        """Put on the disk what is held in memory and in nobody's hands, as far as the disk takes it now."""
+        if self.path is not None and self._may_return():
+            with suppress(OSError):
+                self.memory.spill(self._write, most=len(self.memory))
+
     @property
     def file(self) -> AppendFile | None:
-        """The open file; `None` while this process is no writer."""
-        return self._file
+        """The open file, be it that it was deleted under our hands; else `None`."""
+        return self._file or self._nameless
+
+    @property
+    def is_nameless(self) -> bool:
+        """Say whether the open file was deleted under our hands."""
+        file = self.file
+        return file is not None and _is_nameless(file)
 
     @property
     def has_begun(self) -> bool:
@@ -287,10 +309,17 @@ class Journal:
 
     def ends(self) -> tuple[int, int]:
         """Return the positions after the last fact in the file, of whoever, and after the last one in memory."""
-        file = self._file
+        file = self.file
         try:
             if file is not None:
                 return whole_end(file.fd), self.memory.end()
             return whole_length(self.path) if self.path is not None else 0, self.memory.end()
         except OSError:
             return 0, self.memory.end()
+
+
+def _is_nameless(file: AppendFile) -> bool:
+    try:
+        return not file.is_in_place()
+    except OSError:
+        return False  # it cannot be seen

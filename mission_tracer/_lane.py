@@ -195,6 +195,10 @@ class Lane:
         """Say whether the delivery log lacks something that the disk did not take."""
         return self._log.is_behind
 
+    def is_resumable(self) -> bool:
+        """Say whether another lane can go on where this one stops."""
+        return self._log.is_resumable()
+
     @property
     def is_on_disk(self) -> bool:
         """Say whether the run has a journal on the disk."""

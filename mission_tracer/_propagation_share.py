@@ -71,7 +71,7 @@ class Share:
             run.joins -= 1
             last = run.joins == 0
         if last and run.is_joined and run.stream is not None:
-            run.stream.journal.close()
+            run.recorder.leave(run.stream)
 
     @property
     def run(self) -> Run:

@@ -13,9 +13,9 @@ from msgspec import UnsetType
 
 from mission_tracer import facts
 from mission_tracer._directory import Directory
-from mission_tracer._journal import Disk, Journal, JournalFullError, MemoryFacts, Room, UnsyncedError
+from mission_tracer._journal import Disk, Journal, JournalFullError, MemoryFacts, Room
 from mission_tracer._notices import Notices
-from mission_tracer._recorder_ends import LOST_ADVICE, PENDING_ADVICE, at_exit, never_at_exit, offline_advice
+from mission_tracer._recorder_ends import at_exit, never_at_exit, say_disk_trouble, say_what_is_left
 from mission_tracer._recorder_export import load_export
 from mission_tracer._stream import Stream
 from mission_tracer.facts import EventBody, EventWritten, encode
@@ -54,8 +54,8 @@ class Recorder:
         self.settings = settings
         self.enabled = settings.enabled
         self.notices = notices or Notices(settings.log_level)
-        power = settings.durability == "power"
-        self.directory = None if settings.durability == "memory" else Directory(settings.dir, power=power)
+        self._power = settings.durability == "power"
+        self.directory = None if settings.durability == "memory" else Directory(settings.dir, power=self._power)
         self.new_key = key
         self._make_stream: Callable[[str, Journal], Stream] = stream or Stream
         self._adopt = adopt
@@ -148,7 +148,7 @@ class Recorder:
             directory.journal(key) if directory is not None else None,
             MemoryFacts(self._room),
             create=create,
-            power=self.settings.durability == "power",
+            power=self._power,
             restore=restore,
             disk=self._disk,
         )
@@ -205,9 +205,9 @@ class Recorder:
         try:
             stream.journal.append(encode(fact))
         except JournalFullError:
-            self._drop("no room on disk or in memory")
+            self._drop(stream, "no room on disk or in memory")
         except BaseException:
-            self._drop("not encodable")
+            self._drop(stream, "not encodable")
             raise
         if not stream.dirty:
             self._stir(stream)
@@ -221,9 +221,16 @@ class Recorder:
         stream.dirty = True
         if not stream.attached:
             self._attach(stream)
-        self.roster.fresh.append(stream)
-        if self.sends and self.sender.asleep:
-            self.sender.wake()
+        if self.sends:
+            self.roster.fresh.append(stream)
+            if self.sender.asleep:
+                self.sender.wake()
+
+    def leave(self, stream: Stream) -> None:
+        """Stop writing to a run; a later fact goes on with it."""
+        stream.journal.close()
+        if not self.sends and stream.attached:
+            self.roster.leave(stream.key)
 
     def _attach(self, stream: Stream) -> None:
         self.roster.attach(stream)
@@ -231,17 +238,15 @@ class Recorder:
             self._is_drained_at_exit = True
             at_exit(self.exit)
 
-    def _drop(self, reason: str) -> None:
+    def _drop(self, stream: Stream, reason: str) -> None:
         with self._lock:
+            stream.dropped += 1
             self._dropped[reason] = self._dropped.get(reason, 0) + 1
             total = self._dropped[reason]
         self.notices.say("error", "a fact was dropped", cause=f"drop {reason}", reason=reason, dropped_so_far=total)
 
     def _disk_trouble(self, error: OSError) -> None:
-        unsynced = "facts are recorded, but a power cut may lose them"
-        untaken = "the journal cannot be written; facts are held in memory, and lost if this process dies"
-        is_kept = isinstance(error, UnsyncedError)
-        self.notices.say("warning", unsynced if is_kept else untaken, cause="disk", why=str(error))
+        say_disk_trouble(self.notices, error)
 
     def trouble(self, error: Exception, where: str) -> None:
         """Take an error of ours: raise it again when strict, else say it and go on."""
@@ -317,15 +322,7 @@ class Recorder:
             self.notices.say("error", "the last flush failed", why=repr(error))
 
     def _say_what_is_left(self) -> None:
-        held = sum(len(stream.journal.memory) for stream in self.roster.streams())
-        if held and self.directory is not None:
-            self.notices.say("error", "facts held in memory are lost with this process", facts=held)
-        if self.settings.api_key is None and self._offline_runs:
-            kept = self.directory is not None and not held
-            self.notices.say("warning", offline_advice(self._offline_runs, self._last_run, kept=kept))
-        elif self.sends and (pending := self.roster.estimate_pending()):
-            advice = LOST_ADVICE if self.directory is None else PENDING_ADVICE
-            self.notices.say("warning", advice, facts=pending, dir=str(self.settings.dir))
+        say_what_is_left(self.delivery, self.notices, offline_runs=self._offline_runs, last_run=self._last_run)
 
     def retire(self, successor: Recorder) -> None:
         """Leave the runs that are under way to the next recorder, or finish them where they began."""

@@ -135,6 +135,15 @@ class Delivery:
             while self.roster.has_others_work(deadline) and (left := deadline - time.monotonic()) > 0:
                 progress.wait(min(left, GLANCE))
 
+    def rescue(self) -> int:
+        """Put on the disk what is held in memory, if it takes it by now; return how many facts it will never have."""
+        held = [stream for stream in self.roster.streams() if stream.journal.memory.lines]
+        if held and self.sends:
+            self.rest(0.5)  # some may be in the sender's hands
+        for stream in held:
+            stream.journal.hand_over()
+        return self.roster.count_unsafe()
+
     def rest(self, timeout: float) -> None:
         """End the threads, and give the runs up, delivered or not; what is recorded next starts everything again."""
         self.sender.stop(timeout)

@@ -5,19 +5,43 @@ from __future__ import annotations
 import atexit
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-PENDING_ADVICE = "not everything is delivered yet; it is kept, and sent by the next start or by `mission-tracer sync`"
-LOST_ADVICE = "not everything is delivered yet; what was held in memory is lost with this process"
+from mission_tracer._journal import UnsyncedError
+from mission_tracer._notices import Notices
+
+if TYPE_CHECKING:
+    from mission_tracer._recorder_delivery import Delivery
+
+_UNTAKEN = "the journal cannot be written; facts are held in memory, and lost if this process dies"
+_UNSYNCED = "facts are recorded, but a power cut may lose them"
+_UNKEPT = "facts that are on no disk are lost with this process"
+_PENDING = "not everything is delivered yet; it is kept, and sent by the next start or by `mission-tracer sync`"
+_LOST = "not everything is delivered yet; what was held in memory is lost with this process"
+_OFFLINE = (
+    "offline, since TELNYX_API_KEY is not set: {runs} run(s) recorded, nothing sent; "
+    "see the last with `mission-tracer show {last}`, send all with `TELNYX_API_KEY=... mission-tracer sync`"
+)
+_OFFLINE_LOST = "offline, since TELNYX_API_KEY is not set: {runs} run(s) recorded in memory, nothing sent, nothing kept"
 
 
-def offline_advice(runs: int, last: str, *, kept: bool) -> str:
-    """Say what became of runs that were recorded without an API key, and whether they are on the disk."""
-    if not kept:
-        return f"offline, since TELNYX_API_KEY is not set: {runs} run(s) recorded in memory, nothing sent, nothing kept"
-    return (
-        f"offline, since TELNYX_API_KEY is not set: {runs} run(s) recorded, nothing sent; "
-        f"see the last with `mission-tracer show {last}`, send all with `TELNYX_API_KEY=... mission-tracer sync`"
-    )
+def say_disk_trouble(notices: Notices, error: OSError) -> None:
+    """Say why the disk does not take what is recorded."""
+    said = _UNSYNCED if isinstance(error, UnsyncedError) else _UNTAKEN
+    notices.say("warning", said, cause="disk", why=str(error))
+
+
+def say_what_is_left(delivery: Delivery, notices: Notices, *, offline_runs: int, last_run: str) -> None:
+    """Put on the disk what can be put there before the process ends, and say what becomes of the rest."""
+    in_memory = delivery.directory is None
+    lost = 0 if in_memory else delivery.rescue()
+    if lost:
+        notices.say("error", _UNKEPT, facts=lost)
+    if delivery.is_offline and offline_runs:
+        said = _OFFLINE_LOST if in_memory or lost else _OFFLINE
+        notices.say("warning", said.format(runs=offline_runs, last=last_run))
+    elif delivery.sends and (pending := delivery.roster.estimate_pending() - lost) > 0:
+        notices.say("warning", _LOST if in_memory else _PENDING, facts=pending, dir=str(delivery.settings.dir))
 
 
 def at_exit(drain: Callable[[], None]) -> None:

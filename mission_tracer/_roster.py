@@ -9,14 +9,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from itertools import islice
 
 from mission_tracer._books import Stats, count_files
-from mission_tracer._directory import Directory, claim_dead, is_free
+from mission_tracer._directory import Directory, is_free
 from mission_tracer._lane import Lane
 from mission_tracer._notices import Notices
 from mission_tracer._roster_burial import bury
+from mission_tracer._roster_closing import put_away
 from mission_tracer._roster_ledger import Ledger, Own
 from mission_tracer._roster_opening import Elsewhere, Nothing, Opening, Refused
 from mission_tracer._roster_strangers import Strangers
@@ -146,6 +147,14 @@ class Roster:
             return bool(self._strangers) or any(lane.has_work(until) for lane in others)
         return False
 
+    def count_unsafe(self) -> int:
+        """Count the facts that die with this process: they are on no disk, or in a file that was deleted."""
+        return self._ledger.count_unsafe()
+
+    def leave(self, key: str) -> None:
+        """Let go of a run that nobody here writes any more, when nobody here delivers either."""
+        self._ledger.leave(key)
+
     # ---- from the sender ----
 
     @property
@@ -194,7 +203,8 @@ class Roster:
         own = self._ledger[key]
         if own is not None and own.parked is None:
             self._waiting.setdefault(key, 0.0)
-            self._heavy[key] = None
+            if not (self._is_full() and self._ledger.lighten(own)):
+                self._heavy[key] = None
 
     def _look_around(self, lanes: list[Lane]) -> None:
         """Look at what other processes did."""
@@ -219,44 +229,35 @@ class Roster:
         """Put a run away that is over and that nobody writes to any more, or make room for others."""
         own = self._ledger[lane.key]
         self._kept.discard(lane.key)
-        if lane.state.parked and not lane.is_behind:
-            self._refuse(lane.key, lane.state.parked)
-            self._close(lane)
-        elif lane.is_over() and self._put_away(lane, own):
+        if lane.is_over() and self._put_away(lane, own):
             self._close(lane)
             self._ledger.close(lane.key)
-        elif lane.is_behind:
-            self._kept.add(lane.key)  # another lane would send again what this one could not write down
+        elif not lane.is_resumable():
+            self._keep(lane)
+        elif lane.state.parked:
+            self._refuse(lane.key, lane.state.parked)
+            self._close(lane)
         elif self.is_crowded:
             if not lane.is_drained():
                 self._waiting[lane.key] = lane.next_at
             self._close(lane)
 
+    def _keep(self, lane: Lane) -> None:
+        """Leave a lane its place, beside the others: a later one would send again what this one cannot write down."""
+        self._kept.add(lane.key)
+        self._freed = True
+
     def _put_away(self, lane: Lane, own: Own | None) -> bool:
-        directory = self._directory
         if own is not None and own.is_written:
             return False
-        if directory is None or not lane.is_on_disk:
+        if self._directory is None or not lane.is_on_disk:
             return True
         try:
-            file = claim_dead(directory.journal(lane.key))
-        except FileNotFoundError:
-            return True  # somebody deleted it
-        if file is None:
-            return False
-        with closing(file):
-            return lane.is_drained() and file.is_in_place() and self._move_away(lane, directory)
-
-    def _move_away(self, lane: Lane, directory: Directory) -> bool:
-        lane.put_away()
-        if not lane.is_behind:
-            directory.put_away(lane.key)
-        elif lane.state.rejected:
-            return False
-        else:
-            # The disk does not take its log: if it were kept, it would be delivered again after a crash.
-            directory.delete(lane.key)
-        return True
+            return put_away(self._directory, lane)
+        except FileNotFoundError:  # somebody deleted it
+            if own is not None and own.stream is not None:
+                own.stream.journal.forget()
+            return True
 
     def _close(self, lane: Lane) -> None:
         self._lanes.pop(lane.key, None)
@@ -302,6 +303,8 @@ class Roster:
             return None
         if isinstance(lane, Lane):
             self._lanes[key] = lane
+            if not lane.is_resumable():
+                self._keep(lane)
             return lane
         if isinstance(lane, Refused):
             self._refuse(key, lane.why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mission_tracer._books import Stats, count_files
@@ -20,6 +21,7 @@ class Own:
         writer: The name this process writes under.
         stream: Its share; `None`: nobody here writes any more.
         recorded: How many facts it recorded, up to the last look.
+        dropped: How many of them neither the disk nor the memory took.
         delivered: How many of them were acknowledged when its lane was closed.
         rejected: How many were refused for good by then.
         parked: Why it cannot be delivered; `None`: it can.
@@ -28,6 +30,7 @@ class Own:
     writer: str
     stream: Stream | None
     recorded: int = 0
+    dropped: int = 0
     delivered: int = 0
     rejected: int = 0
     parked: str | None = None
@@ -36,13 +39,24 @@ class Own:
         """Return how many facts were recorded up to now."""
         if self.stream is not None:
             self.recorded += self.stream.take_recorded()
+            self.dropped = self.stream.dropped
         return self.recorded
+
+    def count_left(self) -> int:
+        """Return how many facts were kept and not settled when the run's lane was closed last."""
+        return max(0, self.count() - self.dropped - self.delivered - self.rejected)
 
     @property
     def is_written(self) -> bool:
         """Say whether this process may still add to the run without attaching it again."""
         stream = self.stream
         return stream is not None and (stream.journal.is_open or stream.dirty or bool(stream.journal.memory.lines))
+
+
+def _is_at_hand(own: Own) -> bool:
+    """Say whether a run's file can be read although it has no name: it is open here, or was never made."""
+    stream = own.stream
+    return stream is not None and (stream.journal.file is not None or not stream.journal.has_begun)
 
 
 @dataclass(slots=True)
@@ -119,7 +133,7 @@ class Ledger:
     def lighten(self, own: Own) -> bool:
         """Forget the share of a run that nobody here writes any more; say whether it is forgotten."""
         with self.lock:
-            if own.is_written:
+            if own.is_written or (own.stream is not None and own.stream.journal.is_nameless):
                 return False
             if own.stream is not None:
                 own.count()
@@ -148,7 +162,7 @@ class Ledger:
         """Close the account of a run whose journal is gone; return how many facts nobody can deliver any more."""
         with self.lock:
             own = self._own.get(key)
-            lost = max(0, own.count() - own.delivered - own.rejected) if own is not None else 0
+            lost = own.count_left() if own is not None else 0
             self.totals.vanished += lost
             self.close(key)
         return lost
@@ -162,28 +176,50 @@ class Ledger:
         with self.lock:
             owned = [(key, own, own.count()) for key, own in self.items()]
             recorded, delivered, rejected = self.totals.recorded, self.totals.delivered, self.totals.rejected
-        pending = 0
+        pending, vanished = 0, self.totals.vanished
         for key, own, count in owned:
             sums = self._count(key, own)
             recorded += count
             delivered += sums[0]
             rejected += sums[1]
             pending += sums[2]
-        if self.totals.vanished:
-            dropped = {**dropped, "the journal was deleted": self.totals.vanished}
+            vanished += sums[3]
+        if vanished:
+            dropped = {**dropped, "the journal was deleted": vanished}
         return Stats(recorded, delivered, pending, rejected, dropped)
 
-    def _count(self, key: str, own: Own) -> tuple[int, int, int]:
-        """Count what is delivered, rejected and pending of a run."""
+    def _count(self, key: str, own: Own) -> tuple[int, int, int, int]:
+        """Count what is delivered, rejected and pending of a run, and what can never be delivered."""
         lane = self._lane(key)
         if lane is not None:
-            return lane.delivered, lane.rejected, lane.count_pending()
+            return lane.delivered, lane.rejected, lane.count_pending(), 0
         held = len(own.stream.journal.memory) if own.stream is not None else 0
-        place = self._directory.find(key) if self._directory is not None else None
-        if place is None:
-            return own.delivered, own.rejected, held
-        sums = count_files(*place, writer=own.writer)
-        return sums.delivered, sums.rejected + sums.dropped, sums.pending + held
+        left = own.count_left()
+        if self._directory is None:
+            return own.delivered, own.rejected, left, 0
+        place = self._directory.find(key)
+        if place is not None:
+            with suppress(OSError):
+                sums = count_files(*place, writer=own.writer)
+                return sums.delivered, sums.rejected + sums.dropped, sums.pending + held, 0
+        is_gone = place is None and self._directory.is_readable() and not _is_at_hand(own)
+        return own.delivered, own.rejected, *((held, left - held) if is_gone else (left, 0))
+
+    def count_unsafe(self) -> int:
+        """Count the facts that die with this process: they are on no disk, or in a file that was deleted."""
+        return sum(self._count_unsafe(key, own) for key, own in self.items() if own.stream is not None)
+
+    def _count_unsafe(self, key: str, own: Own) -> int:
+        assert own.stream is not None
+        journal = own.stream.journal
+        return self._count(key, own)[2] if journal.is_nameless else len(journal.memory)
+
+    def leave(self, key: str) -> None:
+        """Forget the share of a run that nobody here writes any more, and that no sender has to be told of."""
+        own = self._own.get(key)
+        if own is not None and own.stream is not None:
+            own.stream.dirty = False
+            self.lighten(own)
 
     def estimate_pending(self) -> int:
         """Say how many facts of this process are not settled, from counters alone.
@@ -194,5 +230,5 @@ class Ledger:
         for key, own in self.items():
             lane = self._lane(key)
             settled = own.delivered + own.rejected if lane is None else lane.delivered + lane.rejected
-            pending += max(0, own.count() - settled)
+            pending += max(0, own.count() - own.dropped - settled)
         return pending

@@ -36,6 +36,7 @@ class Stream:
         "_probes",
         "attached",
         "dirty",
+        "dropped",
         "journal",
         "key",
         "pid",
@@ -54,6 +55,7 @@ class Stream:
         self.key = key
         self.journal = journal
         self.dirty = False
+        self.dropped = 0  # facts that could not be kept
         self.attached = False
         self.shared = False
         self._make_writer = writer

@@ -277,7 +277,7 @@ class Run:
             kept = result if self.keeps_result and capture.mode == "full" else None
             ending = self._outcome.of_result(kept, time.perf_counter() - self.started, capture)
         self._record(facts.RunClosed, **ending)
-        self.stream.journal.close()
+        self.recorder.leave(self.stream)
 
     def note_error(self, error: BaseException, step_id: str | None, *, since: float = 0.0, **details: Any) -> None:
         """Log an `error` event, unless this very error was logged where it came up.

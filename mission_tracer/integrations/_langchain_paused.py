@@ -96,7 +96,7 @@ def leave_open(run: Run) -> None:
     if run.stream is not None:
         # Another process may enter steps of it by then.
         run.stream.shared = True
-        run.stream.journal.close()
+        run.recorder.leave(run.stream)
 
 
 def _reopen(recording: Recorder, paused: Paused) -> Run | None:
