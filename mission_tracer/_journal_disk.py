@@ -6,8 +6,10 @@ import math
 import time
 from collections.abc import Callable
 
-SLOW = 0.25
-"""An append that takes longer than this, in seconds, is too long a wait: facts go to memory for a while."""
+SLOW = 0.5
+"""An append that takes longer than this, in seconds, is too long a wait."""
+
+_SOON = 10.0  # two slow appends within so many seconds are the disk's doing; one may be that of a busy machine
 
 _FIRST = 1.0
 _MOST = 60.0
@@ -21,7 +23,7 @@ class Disk:
         monotonic: Seconds that never go back.
     """
 
-    __slots__ = ("_failed_at", "_pause", "good", "monotonic", "on_trouble")
+    __slots__ = ("_failed_at", "_pause", "_slow_at", "good", "monotonic", "on_trouble")
 
     def __init__(
         self,
@@ -34,6 +36,7 @@ class Disk:
         self.on_trouble = on_trouble
         self._pause = 0.0
         self._failed_at = 0.0
+        self._slow_at = -math.inf
 
     @classmethod
     def nowhere(cls) -> Disk:
@@ -47,8 +50,11 @@ class Disk:
         self._leave(error)
 
     def is_slow(self, seconds: float) -> None:
-        """Take in that it took a fact, but after long."""
-        self._leave(TimeoutError(f"the disk took {seconds:.1f} s for one line"))
+        """Take in that it took a fact, but after long; from the second time on facts go to memory for a while."""
+        now = self.monotonic()
+        again, self._slow_at = now - self._slow_at < _SOON, now
+        if again:
+            self._leave(TimeoutError(f"the disk took {seconds:.1f} s for one line, again"))
 
     def tries_again(self) -> bool:
         """Say whether it is worth a try now."""

@@ -311,6 +311,9 @@ class Courier:
         self._mission_name = name
         if self._directory is None:
             return None
+        known = self._directory.recall(self._base_url, name)
+        if known is not None and known.mission_id is not None:
+            return known.mission_id
         lock = self._directory.mission_lock(self._base_url, name)
         try:
             if not lock.try_acquire():

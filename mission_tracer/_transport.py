@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import httpcore  # noqa: F401 - httpx imports it when it is needed first, and two threads at once get half of it
 import httpx
 import msgspec
 
