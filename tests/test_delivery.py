@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+pytest.importorskip("starlette")
+
 from mission_tracer import facts
 from mission_tracer._step_table import StepTable
 from tests.lanes import DEATHS, LOSSES, World
-
-pytest.importorskip("starlette")
 
 NAMES = st.sampled_from(["research", "calls", "analyze"])
 AGENTS = st.sampled_from(["agent-1", "agent-2"])

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from mission_tracer import facts
-from tests.lanes import DEATHS, LOSSES, World
-
 pytest.importorskip("starlette")
 
+from mission_tracer import facts
 from mission_tracer.server.behaviour import allowed_values
+from tests.lanes import DEATHS, LOSSES, World
 
 SWITCHES = {
     name: [float(value) if value[0].isdigit() else value for value in values]
