@@ -77,6 +77,7 @@ class Node:
     __slots__ = (
         "__weakref__",
         "about",
+        "announced",
         "answer",
         "began",
         "call",
@@ -107,6 +108,7 @@ class Node:
         self.answer: str | None = None  # the last text a model answered inside it
         self.children: set[Node] = set()
         self.about: dict[str, Any] = {}  # what an error of it says beside itself
+        self.announced: list[dict[str, Any]] = []  # the tool calls that its model asked for last
         self.logged: set[str] = set() if parent is None else parent.logged
         self.retold: dict[str, BaseException] = {} if parent is None else parent.retold
         self.began = time.perf_counter()

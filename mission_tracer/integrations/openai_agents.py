@@ -139,6 +139,9 @@ class MissionTracingProcessor(TracingProcessor):
         elif node.kind is Kind.MODEL:
             answer = _answer_of(data)
             node.about = {"model": answer.model} if answer.model else {}
+            agent = _agent_of(node)
+            if agent is not None:
+                agent.announced = list(answer.tool_calls)
             if error is None or is_cancellation(error):
                 record_answer(node, answer, cancelled=error is not None)
         elif node.kind is Kind.EVENT:
@@ -211,8 +214,29 @@ class MissionTracingProcessor(TracingProcessor):
     @guarded()
     def _call(self, span: Span[Any], node: Node) -> None:
         place = node.place
-        if place is not None:
-            node.call_tool(place, _arguments_of(span.span_data.input))
+        if place is not None and node.call is None:
+            arguments = _arguments_of(span.span_data.input)
+            node.call_tool(place, arguments, call_id=_announced(node, arguments))
+
+
+def _agent_of(node: Node) -> Node | None:
+    above = node.parent
+    while above is not None and above.kind is not Kind.AGENT:
+        above = above.parent
+    return above
+
+
+def _announced(node: Node, arguments: Mapping[str, Any]) -> str | None:
+    """Return the model's id of a call, which the SDK does not tell: that of the call it asked for in these words."""
+    agent = _agent_of(node)
+    if agent is None:
+        return None
+    asked = {"name": node.name, "arguments": arguments}
+    found = next((call for call in agent.announced if {name: call[name] for name in asked} == asked), None)
+    if found is None:
+        return None
+    agent.announced.remove(found)
+    return str(found["id"]) if found["id"] else None
 
 
 def _arguments_of(given: Any) -> Mapping[str, Any]:

@@ -43,6 +43,16 @@ def _share() -> Share | None:
     return Share(scope, _context.owner.get())
 
 
+@ours
+def _enter(share: Share) -> Any:
+    return share.enter()
+
+
+@ours
+def _leave(share: Share, before: Any) -> None:
+    share.leave(before)
+
+
 # ---- threads ----
 
 
@@ -66,11 +76,11 @@ class _Body:
         self.remove()
         run, share = self._thread.run, self._share
         del self._thread  # or the thread would hold itself
-        before = share.enter()
+        before = _enter(share)
         try:
             run()
         finally:
-            share.leave(before)
+            _leave(share, before)
 
 
 def _start(wrapped: Any, thread: threading.Thread, args: Any, kwargs: Any) -> Any:
@@ -120,11 +130,11 @@ def _has_interpreters(executor: ThreadPoolExecutor) -> bool:
 
 
 def _run(share: Share, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    before = share.enter()
+    before = _enter(share)
     try:
         return function(*args, **kwargs)
     finally:
-        share.leave(before)
+        _leave(share, before)
 
 
 def _submit_to_process(wrapped: Any, _executor: ProcessPoolExecutor, args: Any, kwargs: Any) -> Any:

@@ -166,8 +166,20 @@ def test_a_loop_is_recorded_whole(journal: Journal, processor: MissionTracingPro
     [result] = payloads(facts, "tool_result")
     [error] = payloads(facts, "error")
     assert [call["arguments"] for call in calls] == [{"a": 1, "b": 2}, {"why": "no road"}]
-    assert (result["call_id"], error["call_id"]) == (calls[0]["call_id"], calls[1]["call_id"])
+    assert [call["call_id"] for call in calls] == [result["call_id"], error["call_id"]] == ["c1", "c2"]
     assert result["result"] == 3
+
+
+def test_calls_that_are_asked_for_twice_have_an_id_each(journal: Journal, processor: MissionTracingProcessor) -> None:
+    """Equal calls of one answer have the ids that the model gave them; one it is not known to have asked for, ours."""
+    asked = [("c1", "add", '{"a": 1, "b": 2}'), ("c2", "add", '{"b": 2, "a": 1}')]
+    model = chat_model([completion(calls=asked), completion("It is 3.")])
+    run(Agent(name="Calculator", model=model, tools=[add]))
+    model = scripted([function_call("add", '{"a": 1, "b": 2}', call_id="c3")], [assistant_message("done")])
+    run(Agent(name="Silent", model=model, tools=[add]))
+    ids = [payload["call_id"] for payload in payloads(journal(), "tool_call")]
+    assert ids[:2] == ["c1", "c2"]
+    assert ids[2] not in {"c1", "c2", "c3"}
 
 
 def test_a_loop_reaches_the_api(api: Any) -> None:
