@@ -88,6 +88,7 @@ class Lane:
         self._suspects = 0 if log.predecessor_at is None else _WIDTH
         self._suspected_at = 0.0 if log.predecessor_at is None else log.predecessor_at - timeout
         self._closing = False
+        self._leaving = False
 
     # ---- the window: under the scheduler's lock ----
 
@@ -97,7 +98,7 @@ class Lane:
         Raises:
             OSError: The journal cannot be read.
         """
-        if self._closing or self.state.parked or now < self.next_at:
+        if self.is_leaving or self.state.parked or now < self.next_at:
             return None
         self._fill()
         if self.running >= self._width():
@@ -137,8 +138,19 @@ class Lane:
         if self._closing and not self.running:
             self._close()
 
+    @property
+    def is_leaving(self) -> bool:
+        """Say whether it is closed, or may be put away in this moment, and its files with it."""
+        return self._closing or self._leaving
+
+    def leave(self) -> None:
+        """Begin a look at the lane as a whole, which counts as running too: nothing else may begin meanwhile."""
+        self._leaving = True
+        self.running += 1
+
     def let_go(self) -> None:
-        """End a look at the lane as a whole, which counts as running too."""
+        """End that look."""
+        self._leaving = False
         self.running -= 1
         if self._closing and not self.running:
             self._close()

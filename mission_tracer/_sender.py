@@ -339,7 +339,7 @@ class Sender:
                     self._worked_at = now
                     return lane, item
                 if self._is_to_go(lane, now):
-                    lane.running += 1
+                    lane.leave()
                     return lane, None
             except OSError as error:
                 self._notices.say("warning", "a journal cannot be read", cause="read", run=lane.key, why=str(error))
@@ -350,7 +350,7 @@ class Sender:
 
     def _is_to_go(self, lane: Lane, now: float) -> bool:
         """Say whether to release a lane: its run is over or parked, or it idles while others wait for a place."""
-        if lane.running:
+        if lane.running or lane.is_leaving:
             return False
         if lane.state.parked or lane.is_over():
             return True
