@@ -144,6 +144,7 @@ class Journal:
         memory: Takes what the disk does not.
         create: True: this process begins the journal.
         power: True: every fact is on the disk's platter before `append` returns.
+        patient: True: a slow disk is waited for.
         restore: Makes it possible to open the file when it is not there; says whether it could.
         on_trouble: Told why the file takes no more.
         disk: Whether the disk takes facts at the moment, shared with other journals; `None`: this journal's own.
@@ -156,6 +157,7 @@ class Journal:
         *,
         create: bool = True,
         power: bool = False,
+        patient: bool = False,
         restore: Callable[[], bool] = lambda: False,
         on_trouble: Callable[[OSError], object] = lambda _: None,
         disk: Disk | None = None,
@@ -167,7 +169,7 @@ class Journal:
         self._begun = not create
         self._power = power
         # Who wants each fact on the platter has chosen to wait for it.
-        self._slow = float("inf") if power else SLOW
+        self._slow = float("inf") if power or patient else SLOW
         self._restore = restore
         self._file: AppendFile | None = None
         self._nameless: AppendFile | None = None

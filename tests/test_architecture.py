@@ -31,6 +31,7 @@ LAYERS: list[set[str]] = [
         "_endings",
         "_checks",
         "_signal_mask",
+        "_harmless",
     },
     {"facts", "_redact", "_capture"},
     {"_endpoints", "_records", "_lane_state", "_actions"},

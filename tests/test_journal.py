@@ -380,6 +380,17 @@ def test_a_slow_disk_is_left_alone_for_a_while(path: Path) -> None:
     journal.close()
 
 
+def test_a_patient_journal_waits_for_a_slow_disk(path: Path) -> None:
+    """Who wants each fact on the disk has it there, however long that takes, and is told of no trouble."""
+    now = itertools.count(step=5.0)
+    told: list[OSError] = []
+    journal = Journal(path, MemoryFacts(0), patient=True, disk=Disk(told.append, monotonic=lambda: next(now)))
+    for line in (b"slow", b"slow again", b"and again"):
+        journal.append(line)
+    assert (contents(path), told) == ([b"slow", b"slow again", b"and again"], [])
+    journal.close()
+
+
 def test_pauses_grow_while_the_disk_stays_bad() -> None:
     """After each trouble in a row the disk is left alone for twice as long, a minute at most; then all begins anew."""
     now = 0.0

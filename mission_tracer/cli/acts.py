@@ -20,6 +20,7 @@ from mission_tracer.errors import MissionTracerError
 from mission_tracer.models import EventType
 
 _SUMMARY = 500  # characters
+_DESCRIPTION = 1000
 _REASON = 2000
 _NOWHERE = "-"  # the step of an event that belongs to none
 _NO_COMMAND = 127
@@ -31,15 +32,15 @@ class WrongWordsError(MissionTracerError):
 
 def step_start(pen: Pen, name: str, *, description: str | None = None, parent: str | None = None) -> None:
     """Begin a step."""
-    steps = pen.steps() if parent else None
-    above = steps.meant(parent) if steps is not None and parent else pen.step_id
-    pen.enter_step(_name(name), description or name, above)
+    name = _name(pen, name)
+    above = pen.steps().meant(pen.name(parent)) if parent else pen.step_id
+    pen.enter_step(name, pen.text(description, most=_DESCRIPTION) if description else name, above)
 
 
 def step_done(pen: Pen, name: str, *, metadata: str | None = None) -> None:
     """End a step as completed."""
     values = _object("--metadata", metadata)
-    _leave(pen, name, "completed", metadata=pen.capture().value(values) if values else {})
+    _leave(pen, name, "completed", metadata=pen.capture.value(values) if values else {})
 
 
 def step_fail(pen: Pen, name: str, reason: str | None = None) -> None:
@@ -53,8 +54,9 @@ def step_skip(pen: Pen, name: str, reason: str | None = None) -> None:
 
 
 def _leave(pen: Pen, name: str, status: str, **fields: Any) -> None:
+    name = _name(pen, name)
     steps = pen.steps()
-    step_id = steps.meant(_name(name))
+    step_id = steps.meant(name)
     if step_id not in steps.open and status != "skipped":
         # Ended without having begun: no server would take that.
         step_id = pen.enter_step(name, name, pen.step_id)
@@ -80,14 +82,13 @@ def event(
     if type not in types:
         raise WrongWordsError(f"--type must be one of {', '.join(types)}, not {type!r}")
     values = _object("--payload", payload)
-    capture = pen.capture()
     pen.write_event(
         type,
-        capture.text(summary, max_chars=_SUMMARY),
-        capture.value(values) if values else None,
+        pen.text(summary, most=_SUMMARY),
+        pen.capture.value(values) if values else None,
         step_id=_step(pen, step),
-        agent_id=agent_id,
-        idempotency_key=key,
+        agent_id=pen.name(agent_id) if agent_id else None,
+        idempotency_key=pen.key_of(key) if key else None,
     )
 
 
@@ -102,9 +103,9 @@ def tool(
 ) -> int:
     """Log a call of a tool: the one that was made, or the command given, which is run."""
     given: Any = _object("--arguments", arguments) or ({"command": list(command)} if command else {})
-    capture, step_id, call_id = pen.capture(), _step(pen, step), pen.name_call()
+    name, capture, step_id = _name(pen, name), pen.capture, _step(pen, step)
     kept = capture.value(given) if capture.mode == "full" else {}
-    about: dict[str, Any] = {"tool": _name(name), "call_id": call_id}
+    about: dict[str, Any] = {"tool": name, "call_id": pen.name_call()}
     shown = capture.text(", ".join(f"{key}={value!r}" for key, value in kept.items()), max_chars=200)
     pen.write_event("tool_call", f"{name}({shown})", {**about, "arguments": kept}, step_id=step_id)
     status = 0
@@ -141,27 +142,30 @@ def plan(pen: Pen, *steps: str) -> None:
     known = pen.steps().known
     fresh = {}
     for word in steps:
-        step_id, _, description = word.partition("=")
-        if _name(step_id) not in known:
-            fresh[step_id] = facts.PlannedStep(step_id, description or step_id)
+        given, _, description = word.partition("=")
+        step_id = _name(pen, given)
+        if step_id not in known:
+            fresh[step_id] = facts.PlannedStep(
+                step_id, pen.text(description, most=_DESCRIPTION) if description else step_id
+            )
     if fresh:
         pen.write(facts.PlanDeclared, steps=list(fresh.values()))
 
 
 def agent_link(pen: Pen, agent_id: str) -> None:
     """Link a Telnyx agent to the run."""
-    pen.write(facts.AgentLinked, telnyx_agent_id=_name(agent_id))
+    pen.write(facts.AgentLinked, telnyx_agent_id=_name(pen, agent_id))
 
 
 def agent_unlink(pen: Pen, agent_id: str) -> None:
     """Take a Telnyx agent off the run."""
-    pen.write(facts.AgentUnlinked, telnyx_agent_id=_name(agent_id))
+    pen.write(facts.AgentUnlinked, telnyx_agent_id=_name(pen, agent_id))
 
 
 def succeed(pen: Pen, summary: str | None = None, *, payload: str | None = None) -> None:
     """Say that the run succeeded, and with what."""
     values = _object("--payload", payload)
-    kept = pen.capture().value(values) if values else None
+    kept = pen.capture.value(values) if values else None
     _end(pen, "succeeded", summary=_said(pen, summary), payload=kept)
 
 
@@ -182,17 +186,17 @@ def _step(pen: Pen, word: str | None) -> str | None:
     if word == _NOWHERE:
         return None
     steps = pen.steps()
-    return steps.meant(word) if word else pen.step_id or steps.only_open()
+    return steps.meant(pen.name(word)) if word else pen.step_id or steps.only_open()
 
 
 def _said(pen: Pen, text: str | None) -> str | None:
-    return pen.capture().text(text, max_chars=_REASON) if text else None
+    return pen.text(text, most=_REASON) if text else None
 
 
-def _name(word: str) -> str:
+def _name(pen: Pen, word: str) -> str:
     if not word.strip() or word in {".", ".."}:
         raise WrongWordsError(f"{word!r} is no name")
-    return word
+    return pen.name(word)
 
 
 def _json(text: str | None) -> Any:

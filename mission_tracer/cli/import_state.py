@@ -84,7 +84,7 @@ def _adopt(here: Settings, slug: str, entry: Entry) -> Adopted:
     is_new = pen.directory.find(pen.key) is None
     if is_new:
         pen.begin()
-        mission = facts.MissionSpec(name, id=entry.mission_id)
+        mission = facts.MissionSpec(pen.name(name), id=entry.mission_id)
         pen.write(facts.RunJoined, key=pen.key, mission=mission, base_url=here.base_url, run_id=entry.run_id)
         _write_memory(pen, slug, entry)
         pen.close()
@@ -95,7 +95,7 @@ def _write_memory(pen: Pen, slug: str, entry: Entry) -> None:
     known = ("assistant_id", "agent_phone", "phone_number_id", "memory")
     memory = {name: value for name in known if (value := getattr(entry, name))}
     if memory:
-        pen.write_event("custom", f"Memory of {slug}", pen.capture().value(memory))
+        pen.write_event("custom", f"Memory of {slug}", pen.capture.value(memory))
 
 
 def _key(entry: Entry) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -13,6 +14,7 @@ from msgspec import UNSET
 
 from mission_tracer import facts
 from mission_tracer._directory import Directory
+from mission_tracer._harmless import is_harmless
 from mission_tracer._journal import Journal, MemoryFacts, iterate_lines
 from mission_tracer._shared_steps import SharedSteps
 from mission_tracer._step_table import StepTable
@@ -79,16 +81,35 @@ class Pen:
         self._take_up(create=True)
         self._journal.open()  # until something is written, only the mark of a living writer keeps it from being deleted
 
+    @cached_property
     def capture(self) -> Capture:
-        """Return what turns values into what may be kept."""
+        """What turns values into what may be kept."""
         # Hiding secrets takes long to import, and most commands have nothing to hide.
         from mission_tracer._capture import Capture
         from mission_tracer._redact import Redaction
 
         settings = self.settings
-        secrets = (settings.api_key,) if settings.api_key else ()
-        redaction = Redaction.build(settings.redact, secrets=secrets)
+        redaction = Redaction.build(settings.redact, secrets=self._secrets)
         return Capture(mode=settings.capture, max_bytes=settings.max_payload_bytes, redaction=redaction)
+
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        return (self.settings.api_key,) if self.settings.api_key else ()
+
+    def name(self, name: str) -> str:
+        """Return a name or an id without the secrets in it."""
+        return name if self._is_harmless(name) else self.capture.name(name)
+
+    def key_of(self, key: str) -> str:
+        """Return an idempotency key without the secrets in it; two that differ stay different."""
+        return key if self._is_harmless(key) else self.capture.key(key)
+
+    def text(self, text: str, *, most: int) -> str:
+        """Return a text as one line of at most so many characters, without the secrets in it."""
+        return text if self._is_harmless(text) and len(text) <= most else self.capture.text(text, max_chars=most)
+
+    def _is_harmless(self, text: str) -> bool:
+        return self.settings.redact is None and is_harmless(text, self._secrets)
 
     def write(self, kind: Callable[..., facts.WrittenFact], **fields: Any) -> None:
         """Put one fact down.

@@ -43,9 +43,10 @@ def start(*, name: str, plan: str | None, given: str | None, instructions: str |
         click.echo(key)  # what is then said of that run goes nowhere, too
         return
     pen = Pen(here, key)
-    values = pen.capture().value(json_object("--input", given)) if given else None
+    values = pen.capture.value(json_object("--input", given)) if given else None
     pen.begin()
-    mission = facts.MissionSpec(name, instructions=instructions)
+    said = pen.capture.value(instructions) if instructions else None
+    mission = facts.MissionSpec(pen.name(name), instructions=said)
     mark = {"mission_tracer": {"key": key, **about_this_process()}}
     base_url = here.base_url if here.api_key else None
     pen.write(facts.RunOpened, key=key, mission=mission, base_url=base_url, input=values, metadata=mark)

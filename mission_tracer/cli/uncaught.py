@@ -16,7 +16,7 @@ def note(error: BaseException) -> None:
         return
     try:
         settings = load_settings(os.environ)
-        capture = Pen(settings, key).capture()
+        capture = Pen(settings, key).capture
         outcomes.note(Directory(settings.dir), key, exception=capture.exception(error), traceback=capture.error(error))
     except Exception:  # noqa: BLE001, S110 - the run is closed as failed all the same
         pass

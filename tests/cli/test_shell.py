@@ -89,3 +89,38 @@ def test_a_run_of_another_machine_is_joined(state: Path, call: Call) -> None:
     assert (run["mission"], run["run_id"], [event["summary"] for event in run["events"]]) == (
         "Wash windows", "r-1", ["soap", "water"],
     )  # fmt: skip
+
+
+KEY = "KEY0123456789abcdef0123456789abcdef_aaaaaaaaaaaaaaaaaaaaaa"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["step", "start", f"call-{KEY}"],
+        ["step", "start", "a", "--description", f"with {KEY}"],
+        ["step", "start", "a", "--parent", KEY],
+        ["step", "done", KEY, "--metadata", f'{{"found": "{KEY}"}}'],
+        ["step", "fail", KEY, f"because of {KEY}"],
+        ["step", "skip", "a", f"because of {KEY}"],
+        ["event", f"Found {KEY}", "--payload", f'{{"x": ["{KEY}"], "password": "{KEY}"}}', "--key", f"once {KEY}"],
+        ["event", "x", "--step", KEY, "--agent-id", KEY],
+        ["tool", KEY, "--arguments", f'{{"q": "{KEY}"}}', "--result", KEY],
+        ["tool", "t", "--error", KEY],
+        ["tool", "t", "--", "true", KEY],
+        ["plan", f"a=with {KEY}", KEY],
+        ["agent", "link", KEY],
+        ["succeed", f"all of {KEY}", "--payload", f'{{"x": "{KEY}"}}'],
+        ["fail", f"for {KEY}"],
+    ],
+    ids=" ".join,
+)
+def test_no_secret_reaches_the_disk(words: list[str], call: Call, state: Path) -> None:
+    """Wherever a secret stands in the words of a command, the journal does not have it."""
+    key = call("start", f"Wash {KEY}", "--instructions", f"Use {KEY}", "--plan", f"b=with {KEY}").out.strip()
+    split = words.index("--") if "--" in words else len(words)
+    done = processes.run([*processes.CLI, *words[:split], "--run", key, *words[split:]], processes.environment(state))
+    assert (done.returncode, done.stderr) == (0, "")
+    kept = b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file())
+    assert KEY[:12].encode() not in kept
+    assert b"redacted" in kept
