@@ -87,9 +87,9 @@ class MemoryFacts:
         self.lines.append(line)
 
     def take(self, position: int, *, most: int = 256) -> list[Line]:
-        """Take up to `most` facts from a position on into the sender's hands."""
+        """Take up to `most` facts from a position on into the sender's hands; none when that one is gone."""
         with self._lock:
-            lines = self.read(position, most=most)
+            lines = self.read(position, most=most) if position >= self._first else []
             if lines:
                 self._taken = max(self._taken, lines[-1].end)
             return lines

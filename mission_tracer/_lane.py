@@ -135,8 +135,20 @@ class Lane:
             self._window.popleft()
         if self._memory is not None:
             self._memory.forget(self.state.memory.cursor)
+            if not (item.done or self.running):
+                self._set_down(self._memory)
         if self._closing and not self.running:
             self._close()
+
+    def _set_down(self, memory: MemoryFacts) -> None:
+        """Take what memory holds out of our hands while nothing is sent: the disk may take it by now."""
+        held = [item for item in self._window if item.position >= _records.MEMORY]
+        is_clear = not self.state.memory.done and not any(item.answers or item.failures for item in held)
+        if held and is_clear and self._log.has_file:
+            for _ in held:
+                self._window.pop()
+            self._taken_to = self.state.memory.cursor
+            memory.give_back()
 
     @property
     def is_leaving(self) -> bool:
@@ -260,10 +272,14 @@ class Lane:
 
     def _fill_from_memory(self) -> bool:
         # After the file: what a process holds in memory happened after what it had written before.
-        lines = self._memory.take(self._taken_to, most=_WINDOW) if self._memory is not None else []
-        if lines and lines[0].position > self._taken_to:
-            # Those before went to the disk after all.
-            self.state.memory.finish(self._taken_to, lines[0].position)
+        if self._memory is None:
+            return False
+        lines = self._memory.take(self._taken_to, most=_WINDOW)
+        if not lines and (first := self._memory.first) > self._taken_to:
+            # Some went to the disk after all: they are read there, before those that are held still.
+            self.state.memory.finish(self._taken_to, first)
+            self._taken_to = first
+            return True
         for line in lines:
             self._taken_to = line.end
             self._window.append(self._item(line, late=False))

@@ -255,6 +255,7 @@ class Roster:
         try:
             return put_away(self._directory, lane)
         except FileNotFoundError:  # somebody deleted it
+            self._directory.delete(lane.key)
             if own is not None and own.stream is not None:
                 own.stream.journal.forget()
             return True

@@ -236,12 +236,25 @@ def test_room_is_shared() -> None:
     assert [line.content for line in other.read(0)] == [b"3", b"5"]
 
 
+def test_what_is_gone_is_not_taken() -> None:
+    """Who asks for a fact that went to the disk gets none, so that he reads the disk before what is held still."""
+    memory, disk = MemoryFacts(10), []
+    for number in range(3):
+        memory.append(b"%d" % number)
+    memory.spill(disk.append, most=1)
+    assert memory.take(MEMORY) == []
+    memory.spill(disk.append)
+    assert disk == [b"0", b"1", b"2"]  # nothing was in the sender's hands
+    memory.append(b"3")
+    assert [line.content for line in memory.take(memory.first)] == [b"3"]
+
+
 def test_what_the_sender_holds_is_not_handed_over() -> None:
     """While the sender has facts in its hands none go to the disk; what it gives back undelivered does."""
     memory, disk = MemoryFacts(10), []
     for number in range(4):
         memory.append(b"%d" % number)
-    assert [line.content for line in memory.take(0, most=2)] == [b"0", b"1"]
+    assert [line.content for line in memory.take(MEMORY, most=2)] == [b"0", b"1"]
     assert memory.spill(disk.append) is False
     assert disk == []
     memory.forget(MEMORY + 1)
@@ -299,7 +312,7 @@ class Recording(RuleBasedStateMachine):
 
     @rule(most=st.integers(1, 3))
     def take(self, most: int) -> None:
-        position = self.taken[-1].end if self.taken else 0
+        position = self.taken[-1].end if self.taken else self.memory.first
         self.taken += self.memory.take(position, most=most)
 
     @precondition(lambda self: self.taken)
@@ -450,7 +463,7 @@ def test_a_run_that_began_in_memory_stays_there(tmp_path: Path) -> None:
     place = tmp_path / "later"
     journal = Journal(place / "j", MemoryFacts(10), disk=Disk(monotonic=itertools.count(step=100).__next__))
     journal.append(b"one")
-    assert [line.content for line in journal.memory.take(0)] == [b"one"]
+    assert [line.content for line in journal.memory.take(MEMORY)] == [b"one"]
     journal.memory.forget(MEMORY + 1)
     place.mkdir()
     journal.append(b"two")
