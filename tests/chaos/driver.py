@@ -22,7 +22,10 @@ from tests.faults import MIXED, FaultyProxy, faulty
 
 ROOT = Path(__file__).parents[2]
 RUNS = 12  # a program that is not killed in time records so many
-LONGEST = 1.6  # seconds a program may live, from its first recording call on
+FACTS = 600  # a program is killed when it has recorded so many facts at most
+LINE = 110  # bytes; about the length of one note in the audit
+BRIEF = 1.6  # seconds that a process lives at most that only delivers
+LONGEST = 60.0  # seconds after which any process is killed
 SETTINGS = {
     "TELNYX_API_KEY": "KEY_of_the_chaos",
     "MISSION_TRACER_SETTLE": "0.6",
@@ -40,7 +43,7 @@ or when the server has done what was asked and its answer is on the way."""
 
 @dataclass
 class Chaos:
-    """One session: a server, a proxy, a state directory and an audit file.
+    """One session: a server, a proxy, a state directory, and an audit file for each program.
 
     Args:
         place: Where all files go.
@@ -58,12 +61,12 @@ class Chaos:
     killed: Counter[str] = field(default_factory=Counter)
 
     @property
-    def audit(self) -> Path:
-        return self.place / "audit.jsonl"
+    def audits(self) -> Path:
+        return self.place / "audits"
 
     def run(self) -> Verdict:
         """Kill, deliver what is left without faults, and judge."""
-        self.place.mkdir(parents=True, exist_ok=True)
+        self.audits.mkdir(parents=True, exist_ok=True)
         database = self.place / "server.db"
         with served(database) as upstream, faulty(upstream, seed=self.seed, rates=self.rates) as proxy:
             environ = self._environ(proxy.base_url)
@@ -72,7 +75,7 @@ class Chaos:
                     done.result()
             proxy.change(rates={}, script=[])
             left = self._deliver(environ)
-        verdict = judge(read_audit(self.audit), database)
+        verdict = judge([note for path in self.audits.iterdir() for note in read_audit(path)], database)
         verdict.open += [f"run {key} is not delivered" for key in left]
         return verdict
 
@@ -85,15 +88,18 @@ class Chaos:
         """Start one process and kill it."""
         chance = random.Random(f"{self.seed}.{number}")
         way = chance.choice(WAYS)
-        words = ["deliver"] if "deliverer" in way else ["program", str(self.audit), str(number), str(RUNS)]
+        audit = self.audits / f"{number}.jsonl"
+        words = ["deliver"] if "deliverer" in way else ["program", str(audit), str(number), str(RUNS)]
         with started(words, environ) as process:
             if "after" in way:
                 operation = chance.choice(
                     ("POST .*/missions$", "POST .*/runs$", "POST .*/plan", "POST .*/events", "PATCH")
                 )
                 proxy.change(script=[{"kind": "kill_after", "match": operation, "pid": process.pid}])
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(chance.random() * LONGEST if "after" not in way else LONGEST)
+            if "deliverer" in way:
+                _await(process, seconds=BRIEF if "after" in way else chance.random() * BRIEF)
+            else:
+                _await(process, audit, size=chance.randrange(FACTS * LINE))
             if way == "family":
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
@@ -144,6 +150,19 @@ def started(words: Sequence[str], environ: dict[str, str]) -> Iterator[subproces
             process.kill()
             process.wait()
             _await_group(process.pid)
+
+
+def _await(
+    process: subprocess.Popen[str], audit: Path | None = None, *, size: int = 0, seconds: float = LONGEST
+) -> None:
+    """Let a process live for some time, or until it has recorded so much; it may end by itself."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if audit is not None and audit.exists() and audit.stat().st_size >= size:
+            return
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(min(0.01, max(0.0, deadline - time.monotonic())))
+            return
 
 
 def _await_group(group: int, seconds: float = 8.0) -> None:
