@@ -233,20 +233,6 @@ class Lane:
         file, memory = ends
         return self.state.cursor >= file and self.state.memory.cursor >= memory and not self.state.retries
 
-    def count_pending(self) -> int:
-        """Count the facts of this lane's writer that are not settled.
-
-        Raises:
-            OSError: The journal cannot be read.
-        """
-        position, pending = self.state.cursor, 0
-        while lines := self._reader.read(position):
-            pending += sum(self._is_ours(line) and not self.state.is_done(line.position) for line in lines)
-            position = lines[-1].end
-        retried = [line for at in self.state.retries if at < self.state.cursor for line in self._reader.read(at)[:1]]
-        held = self._memory.read(self.state.memory.cursor) if self._memory is not None else []
-        return pending + sum(map(self._is_ours, retried)) + sum(not self.state.is_done(line.position) for line in held)
-
     def _is_ours(self, line: Line) -> bool:
         # The id stands behind the body: the last one of a line is the fact's own.
         return line.content.startswith(self._mark, line.content.rfind(_ID))
@@ -313,9 +299,11 @@ class Lane:
                 if not track.is_done(line.position):
                     continue
                 if self._is_ours(line):
-                    refused = line.position in self.state.rejected or line.position in self.state.given_up
+                    # One that is to be sent again counts as refused until it is settled anew.
+                    state = self.state
+                    refused = any(line.position in which for which in (state.rejected, state.given_up, state.retries))
                     self.rejected += refused
-                    self.delivered += not refused and line.position not in self.state.retries
+                    self.delivered += not refused
                 fact = None if facts.is_event(line.content) else facts.read(line.content)
                 if fact is not None:
                     self.state.learn(fact)
@@ -340,6 +328,7 @@ class Lane:
 
     def _finish(self, item: Item, refusals: list[Refusal]) -> None:
         fact_id = item.fact.id if item.fact is not None else ""
+        was_refused = item.position in self.state.retries
         if item.fact is not None and not item.free and not item.late:
             self.state.learn(item.fact)
         if refusals:
@@ -352,7 +341,7 @@ class Lane:
             self.courier.note(_records.Acknowledged(item.position, item.end))
         if fact_id.startswith(self._writer):
             self.delivered += not refusals
-            self.rejected += bool(refusals)
+            self.rejected += bool(refusals) - was_refused
         item.done = True
 
     # ---- the end ----

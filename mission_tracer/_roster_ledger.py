@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mission_tracer._books import Stats, count_files
 from mission_tracer._directory import Directory
@@ -42,9 +42,10 @@ class Own:
             self.dropped = self.stream.dropped
         return self.recorded
 
-    def count_left(self) -> int:
-        """Return how many facts were kept and not settled when the run's lane was closed last."""
-        return max(0, self.count() - self.dropped - self.delivered - self.rejected)
+    @property
+    def left(self) -> int:
+        """How many facts were kept, up to the last look, and not settled when the run's lane was closed last."""
+        return max(0, self.recorded - self.dropped - self.delivered - self.rejected)
 
     @property
     def is_written(self) -> bool:
@@ -162,7 +163,10 @@ class Ledger:
         """Close the account of a run whose journal is gone; return how many facts nobody can deliver any more."""
         with self.lock:
             own = self._own.get(key)
-            lost = own.count_left() if own is not None else 0
+            if own is None:
+                return 0
+            own.count()
+            lost = own.left
             self.totals.vanished += lost
             self.close(key)
         return lost
@@ -174,36 +178,36 @@ class Ledger:
             OSError: A journal cannot be read.
         """
         with self.lock:
-            owned = [(key, own, own.count()) for key, own in self.items()]
-            recorded, delivered, rejected = self.totals.recorded, self.totals.delivered, self.totals.rejected
-        pending, vanished = 0, self.totals.vanished
-        for key, own, count in owned:
-            sums = self._count(key, own)
-            recorded += count
-            delivered += sums[0]
-            rejected += sums[1]
-            pending += sums[2]
-            vanished += sums[3]
-        if vanished:
-            dropped = {**dropped, "the journal was deleted": vanished}
-        return Stats(recorded, delivered, pending, rejected, dropped)
+            sums, runs = replace(self.totals), self.items()
+        pending = 0
+        for key, own in runs:
+            found = self._count(key, own)
+            pending += found.recorded - found.delivered - found.rejected - found.vanished - own.dropped
+            sums.add(found)
+        if sums.vanished:
+            dropped = {**dropped, "the journal was deleted": sums.vanished}
+        return Stats(sums.recorded, sums.delivered, pending, sums.rejected, dropped)
 
-    def _count(self, key: str, own: Own) -> tuple[int, int, int, int]:
-        """Count what is delivered, rejected and pending of a run, and what can never be delivered."""
+    def _count(self, key: str, own: Own) -> Totals:
+        """Count a run's facts: how many there are last, so that none of them was delivered and not recorded."""
         lane = self._lane(key)
         if lane is not None:
-            return lane.delivered, lane.rejected, lane.count_pending(), 0
-        held = len(own.stream.journal.memory) if own.stream is not None else 0
-        left = own.count_left()
-        if self._directory is None:
-            return own.delivered, own.rejected, left, 0
-        place = self._directory.find(key)
+            delivered, rejected = lane.delivered, lane.rejected
+            return Totals(self._recorded(own), delivered, rejected)
+        place = self._directory.find(key) if self._directory is not None else None
         if place is not None:
             with suppress(OSError):
-                sums = count_files(*place, writer=own.writer)
-                return sums.delivered, sums.rejected + sums.dropped, sums.pending + held, 0
-        is_gone = place is None and self._directory.is_readable() and not _is_at_hand(own)
-        return own.delivered, own.rejected, *((held, left - held) if is_gone else (left, 0))
+                found = count_files(*place, writer=own.writer)
+                return Totals(self._recorded(own), found.delivered, found.rejected + found.dropped)
+        totals = Totals(self._recorded(own), own.delivered, own.rejected)
+        if place is None and self._directory is not None and self._directory.is_readable() and not _is_at_hand(own):
+            held = len(own.stream.journal.memory) if own.stream is not None else 0
+            totals.vanished = max(0, own.left - held)
+        return totals
+
+    def _recorded(self, own: Own) -> int:
+        with self.lock:
+            return own.count()
 
     def count_unsafe(self) -> int:
         """Count the facts that die with this process: they are on no disk, or in a file that was deleted."""
@@ -211,8 +215,10 @@ class Ledger:
 
     def _count_unsafe(self, key: str, own: Own) -> int:
         assert own.stream is not None
-        journal = own.stream.journal
-        return self._count(key, own)[2] if journal.is_nameless else len(journal.memory)
+        if not own.stream.journal.is_nameless:
+            return len(own.stream.journal.memory)
+        found = self._count(key, own)
+        return found.recorded - own.dropped - found.delivered - found.rejected
 
     def leave(self, key: str) -> None:
         """Forget the share of a run that nobody here writes any more, and that no sender has to be told of."""
@@ -230,5 +236,5 @@ class Ledger:
         for key, own in self.items():
             lane = self._lane(key)
             settled = own.delivered + own.rejected if lane is None else lane.delivered + lane.rejected
-            pending += max(0, own.count() - own.dropped - settled)
+            pending += max(0, self._recorded(own) - own.dropped - settled)
         return pending
