@@ -146,7 +146,8 @@ def install(
     _insert(processor, structlog.get_config()["processors"])
 
     def configure(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
-        return wrapped(*(_with(processor, args[:1]) if args else ()), *args[1:], **_given(processor, kwargs))
+        args, kwargs = _given(processor, args, kwargs) or (args, kwargs)
+        return wrapped(*args, **kwargs)
 
     def reset(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
         done = wrapped(*args, **kwargs)
@@ -165,10 +166,14 @@ def install(
     return undo
 
 
-def _given(processor: MissionProcessor, kwargs: dict[str, Any]) -> dict[str, Any]:
+@ours
+def _given(processor: MissionProcessor, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the arguments of a configuration with our processor among those given."""
+    if args:
+        return (*_with(processor, args[:1]), *args[1:]), kwargs
     if kwargs.get("processors") is None:
-        return kwargs
-    return {**kwargs, "processors": _with(processor, (kwargs["processors"],))[0]}
+        return args, kwargs
+    return args, {**kwargs, "processors": _with(processor, (kwargs["processors"],))[0]}
 
 
 def _with(processor: MissionProcessor, given: tuple[Any, ...]) -> tuple[Any, ...]:

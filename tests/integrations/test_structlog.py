@@ -316,6 +316,22 @@ def test_an_error_of_ours_does_not_reach_the_program(capfd: pytest.CaptureFixtur
     assert "an error of ours" in capfd.readouterr().err
 
 
+def test_an_error_of_ours_does_not_reach_who_configures(capfd: pytest.CaptureFixture[str]) -> None:
+    """A configuration that we cannot read is made as the program gave it."""
+    mt.configure(log_level="error")
+    mt.instrument("structlog")
+
+    class Odd(list[Any]):
+        def __iter__(self) -> Any:
+            raise RuntimeError("not now")
+
+    chain = Odd([structlog.processors.JSONRenderer()])
+    structlog.configure(processors=chain)
+    assert structlog.get_config()["processors"] is chain
+    assert "an error of ours" in capfd.readouterr().err
+    structlog.reset_defaults()
+
+
 def test_our_own_lines_are_not_recorded(journal: Journal, capfd: pytest.CaptureFixture[str]) -> None:
     """Our notices go through structlog too, and are no lines of the program."""
     mt.configure(log_level="debug")
