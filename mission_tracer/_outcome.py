@@ -39,9 +39,11 @@ class Outcome:
             summary = self.summary
         else:
             summary = capture.summary(payload if result is None else result) if capture.mode == "full" else ""
+        status = self.status or "succeeded"
+        took = f"{'finished in' if status == 'succeeded' else f'{status} after'} {seconds:.1f} s"
         return {
-            "status": self.status or "succeeded",
-            "summary": capture.text(summary, max_chars=_LONGEST) if summary else f"finished in {seconds:.1f} s",
+            "status": status,
+            "summary": capture.text(summary, max_chars=_LONGEST) if summary else took,
             "payload": None if payload is None else capture.mapping(payload),
             "error": self.error,
         }

@@ -23,6 +23,12 @@ class Commands(click.Group):
 
     command_class = Command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words; none is a failure, as everywhere, and not a page of help."""
+        if not args and not ctx.resilient_parsing:
+            ctx.fail(f"say what to do: {', '.join(self.commands)}.")
+        return super().parse_args(ctx, args)
+
 
 def command(*example: str, name: str | None = None, **options: Any) -> Callable[[Callable[..., Any]], Command]:
     """Make a function a command; its docstring is the help.

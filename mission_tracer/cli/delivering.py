@@ -7,13 +7,14 @@ from bisect import bisect_left
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from mission_tracer import facts
 from mission_tracer._delivery_log import DeliveryLog, LogFollower, read_log
 from mission_tracer._directory import Directory
 from mission_tracer._journal import iterate_lines
 from mission_tracer._lane_state import LaneState
-from mission_tracer._notices import Notices
+from mission_tracer._notices import LEVELS, Notices
 from mission_tracer._roster_burial import discard_stillborn
 from mission_tracer.cli.journals import is_written
 from mission_tracer.recorder import Recorder
@@ -56,6 +57,19 @@ class _Waiting:
     follower: LogFollower
 
 
+class _Heard(Notices):
+    """Remember what went wrong last."""
+
+    trouble = ""
+
+    def say(self, level: str, message: str, /, *, cause: str | None = None, once: bool = False, **values: Any) -> None:
+        """Write one line, and remember what is behind it."""
+        if LEVELS[level] >= LEVELS["warning"]:
+            # Of an outage we say that everything is kept; who asks why a run is left wants to know what the server said.
+            self.trouble = str(values["why"]) if cause in {"server", "run"} else message
+        super().say(level, message, cause=cause, once=once, **values)
+
+
 class Delivery:
     """Deliver once what every process of this machine left, beside processes that go on recording.
 
@@ -78,20 +92,13 @@ class Delivery:
         self._anywhere = anywhere
         self._directory = Directory(settings.dir)
         self._monotonic = monotonic
-        self._say = say
-        self._trouble = ""
-        self._recorder = Recorder(
-            settings, adopt=True, anywhere=anywhere, notices=Notices(settings.log_level, write=self._heard)
-        )
+        self._heard = _Heard(settings.log_level, write=say)
+        self._recorder = Recorder(settings, adopt=True, anywhere=anywhere, notices=self._heard)
         with suppress(OSError):
             self._directory.tidy()
         keys = self._directory.keys()
         self._waiting = [found for key in keys if (found := self._look(key)) is not None]
         self.total = sum(len(run.positions) for run in self._waiting)
-
-    def _heard(self, line: str) -> None:
-        self._trouble = line.removeprefix("mission_tracer: ").partition(": ")[2] or line
-        self._say(line)
 
     def run(self, show: Callable[[Progress], object], *, timeout: float | None = None, stall: float = 15.0) -> Outcome:
         """Deliver until everything is settled, or waiting no longer helps.
@@ -123,7 +130,7 @@ class Delivery:
             if progress != before:
                 before, moved = progress, now
             # Until the first request has failed nobody knows whether there is anything to give up.
-            patience = stall if self._trouble or moved > started else stall + _FIRST
+            patience = stall if self._heard.trouble or moved > started else stall + _FIRST
             out_of_time = timeout is not None and now - started >= timeout
             if out_of_time or now - moved >= patience or sender.locked_out or all(self._hindrance(run) for run in left):
                 return {run.key: self._hindrance(run) or self._excuse(run) for run in left}
@@ -203,7 +210,7 @@ class Delivery:
         """Say why a run that may still be delivered is not delivered yet."""
         if self._recorder.roster.lane(run.key) is None and self._is_elsewhere(run.key):
             return "another process delivers it"
-        return self._trouble or "the server did not take it in time"
+        return self._heard.trouble or "the server did not take it in time"
 
     def _is_elsewhere(self, key: str) -> bool:
         log = DeliveryLog(self._directory.log(key))

@@ -48,7 +48,7 @@ def enclose(words: Sequence[str], wishes: Wishes, dress: Callable[[Environ], Env
         OSError: It cannot be run.
     """
     if shutil.which(words[0]) is None:
-        raise click.ClickException(f"{words[0]}: no such program")
+        raise click.ClickException(f"{words[0]}: there is no such program, or it is not executable")
     program = Program(words, Taps() if wishes.capture_output else None)
     try:
         recording = _recorder()

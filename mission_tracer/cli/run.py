@@ -13,7 +13,7 @@ import msgspec
 from mission_tracer.cli.command import Command
 from mission_tracer.cli.enclosing import Environ, Wishes, enclose
 from mission_tracer.cli.hooks import Boot
-from mission_tracer.cli.wishes import Table, items, merged, read_table, targets
+from mission_tracer.cli.wishes import Table, check, items, merged, read_table, targets
 
 BOOT = Path(__file__).parent / "boot"
 _EXAMPLE = """mission-tracer run --mission "Nightly report" --step work:fetch --step work:render report.py --all
@@ -86,6 +86,7 @@ def run(
         log_level=log_level,
         capture_output=capture_output,
     )
+    check(wishes)
     boot = _boot(wishes, words)
     name = wishes.mission or _name(words)
     command = [sys.executable, *words]

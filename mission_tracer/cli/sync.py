@@ -54,8 +54,12 @@ def _say(outcome: Outcome) -> None:
     click.echo(f"{plural(outcome.delivered, 'fact')} delivered")
     if outcome.rejected:
         click.echo(f"{plural(outcome.rejected, 'fact')} refused by the server: mission-tracer dead list", err=True)
+    left: dict[str, list[str]] = {}
     for key, why in outcome.left.items():
-        click.echo(f"left: run {key}: {why}", err=True)
+        left.setdefault(why, []).append(key)
+    for why, keys in left.items():
+        which = f"run {keys[0]}" if len(keys) == 1 else f"{len(keys)} runs, from {keys[0]} to {keys[-1]}"
+        click.echo(f"left: {which}: {why}", err=True)
 
 
 @contextmanager

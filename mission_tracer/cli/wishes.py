@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from mission_tracer.cli.hooks import Target
+from mission_tracer.instrument import names
+from mission_tracer.integrations.logging import severity_of
 
 
 class Table(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -65,6 +67,22 @@ def targets(kind: str, words: Sequence[str]) -> list[Target]:
             raise click.UsageError(f"--{kind} must be MODULE:FUNCTION, such as mypkg.work:fetch, not {word!r}.")
         found.append(Target(kind, module, path, description.strip() or None))
     return found
+
+
+def check(table: Table) -> None:
+    """See to it that there are the integrations and the log level that are asked for.
+
+    Raises:
+        click.UsageError: There is none of a name.
+    """
+    for name in table.instrument:
+        if name not in names():
+            raise click.UsageError(f"--instrument: there is no integration {name!r}: there are {', '.join(names())}.")
+    if table.log_level is not None:
+        try:
+            severity_of(table.log_level)
+        except ValueError as error:
+            raise click.UsageError(f"--log-level: {error}: DEBUG, INFO, WARNING, ERROR or CRITICAL.") from None
 
 
 def items(text: str | None) -> list[str]:

@@ -62,6 +62,9 @@ def test_every_command_teaches(words: tuple[str, ...], call: Call) -> None:
     [
         (["bogus"], "error: No such command 'bogus'. See: mission-tracer --help\n"),
         (["sync", "--bogus"], "error: No such option '--bogus'. See: mission-tracer sync --help\n"),
+        (["step"], "error: say what to do: start, done, fail, skip. See: mission-tracer step --help\n"),
+        (["step", "bogus", "a"], "error: No such command 'bogus'. See: mission-tracer step --help\n"),
+        (["exec", "--", "/nowhere/x"], "error: /nowhere/x: there is no such program, or it is not executable\n"),
         (["sync"], "error: TELNYX_API_KEY is not set; nothing can be sent without it\n"),
     ],
 )
@@ -69,6 +72,20 @@ def test_a_failure_is_one_line_and_status_2(words: list[str], said: str, call: C
     """Whatever goes wrong is one line on standard error and exit status 2."""
     done = call(*words)
     assert (done.status, done.out, done.err) == (2, "", said)
+
+
+def test_an_unknown_log_level_is_a_failure(call: Call) -> None:
+    """A log level that does not exist is refused before the program runs, with those that exist."""
+    done = call("run", "--log-level", "LOUD", "-c", "print(1)")
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "no log level 'LOUD': DEBUG, INFO, WARNING, ERROR or CRITICAL" in done.err
+
+
+def test_an_unknown_integration_is_a_failure(call: Call) -> None:
+    """An integration that does not exist is refused before the program runs, with those that exist."""
+    done = call("run", "--instrument", "openai,bogus", "-c", "print(1)")
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith("error: --instrument: there is no integration 'bogus': there are anthropic, ")
 
 
 def test_a_wrong_setting_is_a_failure(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
