@@ -65,7 +65,7 @@ class _Heard(Notices):
     def say(self, level: str, message: str, /, *, cause: str | None = None, once: bool = False, **values: Any) -> None:
         """Write one line, and remember what is behind it."""
         if LEVELS[level] >= LEVELS["warning"]:
-            # Of an outage we say that everything is kept; who asks why a run is left wants to know what the server said.
+            # Of an outage we say that all is kept; who asks why a run is left wants to know what the server said.
             self.trouble = str(values["why"]) if cause in {"server", "run"} else message
         super().say(level, message, cause=cause, once=once, **values)
 

@@ -47,7 +47,12 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @command("mission-tracer doctor", "mission-tracer doctor --json")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="For the network, in seconds."
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="The longest wait for the server.",
 )
 @json_option
 def doctor(*, timeout: float, as_json: bool) -> int:

@@ -105,7 +105,8 @@ def event(*, summary: str, **options: str | None) -> int:
 def tool(*, name: str, words: tuple[str, ...], **options: str | None) -> int:
     """Log a call of a tool.
 
-    With a COMMAND that is run as the tool, and its exit status is kept.
+    A COMMAND is run as the tool; its input, output and exit status stay its own. Without one, the options say what was
+    called and what came of it.
     """
     return _do("tool")((name, *words), **options)
 

@@ -15,7 +15,9 @@ from mission_tracer.cli.sources import Sources, offline_option, sources
 
 _NAMED = 1000  # how many missions are read for their names
 
-_LIMIT = click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, at most.")
+_LIMIT = click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="How many, at most."
+)
 
 
 @command("mission-tracer runs", "mission-tracer runs --status failed --json")

@@ -12,8 +12,8 @@ from mission_tracer.cli.surroundings import optional
     "mission-tracer serve --port 4010",
     "TELNYX_API_KEY=x TELNYX_BASE_URL=http://127.0.0.1:4010/v2 python my_agent.py",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=int, default=4010, show_default=True, help="The port; 0 picks a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to listen on.")
+@click.option("--port", type=int, default=4010, show_default=True, metavar="N", help="The port; 0 picks a free one.")
 @click.option("--db", metavar="FILE", help="Keep the state in this file; otherwise it is in memory.")
 @click.option("--seed", metavar="FILE", help="JSON that an empty database starts with.")
 @click.option("--admin", is_flag=True, help="Add /_local/reset and /_local/behaviour.")
@@ -26,9 +26,8 @@ from mission_tracer.cli.surroundings import optional
 def serve(*, host: str, port: int, db: str | None, seed: str | None, admin: bool, behaviour: tuple[str, ...]) -> None:
     """Serve a Missions API on this machine.
 
-    For development and tests.
-
-    All 41 operations, stateful, for any client in any language, with a page to look at. Ends with Ctrl-C or SIGTERM.
+    For development and tests: all 41 operations, stateful, for any client in any language and with any key, and a page
+    to look at. It listens on this machine only, unless --host says otherwise. Ends with Ctrl-C or SIGTERM.
     """
     server = optional("mission_tracer.server", "server")
     parse = optional("mission_tracer.server.behaviour", "server").parse
