@@ -93,7 +93,9 @@ def audit(environment: str) -> dict[str, Any]:
     result = report(packages, check(packages))
     run = current_run()
     if run is not None:
-        run.succeed(summary=f"{environment} {result['verdict']}: {result['unmet']} unmet requirements", payload=result)
+        run.succeed(
+            summary=f"{result['verdict']}: {result['unmet']} unmet requirements in {environment}", payload=result
+        )
     return result
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,7 +44,7 @@ def demo() -> int:
     script = find_script()
     with server.running_server() as running, tempfile.TemporaryDirectory(prefix="mission-tracer-") as state:
         click.echo(f"a Missions API for this demo: {running.base_url}")
-        click.echo(f"the agent:                    {script}\n")
+        click.echo(f"the agent:                    {_shortly(script)}\n")
         with _showing() as show:
             status, said = watch_script(script, running.base_url, Path(state), show)
     if status:
@@ -120,13 +122,33 @@ def _showing() -> Iterator[Show]:
 
 
 def _say_what_next(script: Path) -> None:
+    ours, python, agent = _command("mission-tracer"), _command("python"), _shortly(script)
     click.echo(
         f"""
 Everything above came back from the API. What to do next:
-  read the agent, 100 lines:     {script}
-  the same against a server      mission-tracer serve
-    that stays, with a page:     TELNYX_API_KEY=x TELNYX_BASE_URL=http://127.0.0.1:4010/v2 python {script}
-  the same at Telnyx:            TELNYX_API_KEY=KEY... python {script}
-  a script of yours, unchanged:  mission-tracer run --step mypkg.work:fetch script.py
-  is everything set up?          mission-tracer doctor"""
+
+  read the agent, an ordinary script with decorators:
+      {agent}
+  run it against a server that stays, and look at its page (two terminals):
+      {ours} serve
+      TELNYX_API_KEY=x TELNYX_BASE_URL=http://127.0.0.1:4010/v2 {python} {agent}
+  run it at Telnyx:
+      TELNYX_API_KEY=KEY... {python} {agent}
+  track a script of yours, unchanged:
+      {ours} run --step mypkg.work:fetch script.py
+  see whether everything is set up:
+      {ours} doctor"""
     )
+
+
+def _command(name: str) -> str:
+    """Return how a program of this environment is called from this shell: by its name, if that finds it."""
+    place = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    return name if found is not None and (not place.exists() or place.samefile(found)) else _shortly(place)
+
+
+def _shortly(path: Path) -> str:
+    """Return a path as one would type it here."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))

@@ -20,10 +20,10 @@ def head(run: RunPicture) -> str:
     return "  ".join(part for part in (run.mission, f"[{run.status}]", took) if part)
 
 
-def names(run: RunPicture) -> str:
+def names(run: RunPicture) -> list[str]:
     """Say by what names a run is known."""
     known = (("run", run.run_id), ("mission", run.mission_id), ("key", run.key))
-    return ", ".join(f"{what} {name}" for what, name in known if name)
+    return [f"{what} {name}" for what, name in known if name]
 
 
 def ends(run: RunPicture) -> list[str]:
@@ -34,7 +34,7 @@ def ends(run: RunPicture) -> list[str]:
 
 def whole(run: RunPicture, *, events: bool = True) -> list[str]:
     """Draw a run: its plan as an outline, each step with its events."""
-    drawn = [head(run), f"  {names(run)}"]
+    drawn = [head(run), f"  {', '.join(names(run))}"]
     for depth, step in outline(run):
         drawn.append("  " * (depth + 1) + step_line(step))
         if events:
@@ -99,15 +99,20 @@ class News:
         said = []
         if not self._status:
             said.append(f"run {run.name} of {run.mission}")
+        if run.is_open:
+            said += self._turn(run)
         for _at, mark, line in sorted(_happenings(run), key=lambda happening: happening[0]):
             if mark not in self._said:
                 self._said.add(mark)
                 said.append(line)
-        if self._status != run.status:
-            self._status = run.status
-            said.append(f"run {head(run)}")
-            said += [] if run.is_open else ends(run)
-        return said
+        return said + self._turn(run)
+
+    def _turn(self, run: RunPicture) -> list[str]:
+        """Say how the run is now, if it was not before."""
+        if self._status == run.status:
+            return []
+        self._status = run.status
+        return [f"run {head(run)}", *([] if run.is_open else ends(run))]
 
 
 def _happenings(run: RunPicture) -> Iterator[tuple[datetime, tuple[str, ...], str]]:

@@ -39,7 +39,8 @@ def draw(run: RunPicture, *, most_events: int | None = None, moving: bool = Fals
         moving: True: a step under way has a sign that moves.
     """
     tree = Tree(_label(run.mission, run.status, in_words(run_seconds(run))))
-    tree.add(Text(lines.names(run), style="dim"))
+    for name in lines.names(run):
+        tree.add(Text(name, style="dim", no_wrap=True, overflow="ellipsis"))
     branches: dict[str, Tree] = {}
     for _depth, step in lines.outline(run):
         above = branches.get(step.parent_step_id or "", tree)
@@ -86,4 +87,6 @@ def _add_events(branch: Tree, run: RunPicture, step_id: str | None, most: int | 
     if len(shown) < len(events):
         branch.add(Text(f"... {len(events) - len(shown)} earlier events", style="dim"))
     for event in shown:
-        branch.add(Text(lines.event_line(event)[2:], style=_EVENT_LOOKS.get(event.type, ""), no_wrap=True))
+        branch.add(
+            Text(lines.event_line(event)[2:], style=_EVENT_LOOKS.get(event.type, ""), no_wrap=True, overflow="ellipsis")
+        )

@@ -74,6 +74,18 @@ def test_an_agent_that_fails_is_a_failure(tmp_path: Path) -> None:
         assert watch_script(script, base_url, tmp_path / "state", print) == (1, "no soap")
 
 
+def test_what_it_suggests_can_be_typed(tmp_path: Path) -> None:
+    """The commands it suggests are called as they are found from the shell that called it: by name, or by path."""
+    env = processes.environment(tmp_path / "state")
+    here = Path(sys.executable).parent
+    for path, wanted in ((f"{here}:/usr/bin:/bin", "mission-tracer"), ("/usr/bin:/bin", f"{here}/mission-tracer")):
+        done = processes.run([*processes.CLI, "demo"], {**env, "PATH": path}, cwd=tmp_path)
+        [line] = [line for line in done.stdout.splitlines() if line.endswith(" doctor")]
+        assert line.strip() == f"{wanted} doctor"
+        asked = processes.run(["sh", "-c", f"{wanted} --version"], {**env, "PATH": path})
+        assert (asked.returncode, asked.stderr) == (0, "")
+
+
 def test_without_packaging_it_says_what_to_install(tmp_path: Path) -> None:
     """Without the extra the demo says in one line what to install."""
     code = (
