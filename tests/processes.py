@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +28,20 @@ def run(
     return subprocess.run(
         list(words), env=dict(env), cwd=cwd, input=said, capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+def at_a_terminal(words: Sequence[str], env: Mapping[str, str]) -> bytes:
+    """Run a program at a terminal of its own, to its end; return what is on it."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(list(words), env=dict(env), stdout=theirs, stderr=theirs, stdin=theirs) as process:
+        os.close(theirs)
+        seen = b""
+        with suppress(OSError):  # the terminal's other end is closed
+            while more := os.read(ours, 65536):
+                seen += more
+    os.close(ours)
+    assert process.returncode == 0
+    return seen
 
 
 def free_port() -> int:

@@ -24,7 +24,7 @@ from mission_tracer._locks import LockFile
 from mission_tracer._version import VERSION
 from mission_tracer.cli.command import command
 from mission_tracer.cli.journals import all_books
-from mission_tracer.cli.output import clip, json_option, print_json
+from mission_tracer.cli.output import clip, coloured, json_option, plural, print_json
 from mission_tracer.errors import explain
 from mission_tracer.settings import Settings
 
@@ -72,7 +72,7 @@ def doctor(*, timeout: float, as_json: bool) -> int:
 
 
 def _print(finding: Finding) -> None:
-    sign = click.style(f"{finding.verdict:<4}", fg=_SIGNS[finding.verdict])
+    sign = coloured(f"{finding.verdict:<4}", _SIGNS[finding.verdict])
     click.echo(f"{sign}  {finding.subject:<10} {finding.found}")
     if finding.mend:
         click.echo(f"{'':<17}-> {finding.mend}")
@@ -157,13 +157,15 @@ def _examine_journals(settings: Settings) -> Iterator[Finding]:
     pending, rejected = sum(run.pending for run in runs), sum(run.rejected for run in runs)
     parked = [run for run in runs if run.parked]
     if pending:
-        yield Finding("journals", "warn", f"{pending} facts are not delivered yet", "mission-tracer sync")
+        yield Finding("journals", "warn", f"{plural(pending, 'fact')} not delivered yet", "mission-tracer sync")
+    elif runs:
+        yield Finding("journals", "ok", f"everything of {plural(len(runs), 'run')} is delivered or refused")
     else:
-        yield Finding("journals", "ok", f"everything of {len(runs)} runs is delivered or refused")
+        yield Finding("journals", "ok", "nothing is recorded yet")
     for run in parked[:3]:
         yield Finding("journals", "warn", f"run {run.key} is parked: {run.parked}", "mission-tracer sync tries again")
     if rejected:
-        yield Finding("journals", "warn", f"the server refused {rejected} facts", "mission-tracer dead list")
+        yield Finding("journals", "warn", f"the server refused {plural(rejected, 'fact')}", "mission-tracer dead list")
 
 
 def _examine_api(settings: Settings, timeout: float, clock: Callable[[], float]) -> Iterator[Finding]:

@@ -34,6 +34,11 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
 
 
+def coloured(text: str, colour: str) -> str:
+    """Return a text in a colour, unless the user wants none (https://no-color.org)."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, fg=colour)
+
+
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
     """Print rows in columns; those whose numbers are in `right` end flush."""
     texts = [tuple(heads), *(tuple("" if cell is None else str(cell) for cell in row) for row in rows)]

@@ -77,6 +77,15 @@ def find_run(client: MissionsClient, word: str) -> MissionRunData | None:
     return next(iter(found.values()), None)
 
 
+def newest(client: MissionsClient) -> MissionRunData | None:
+    """Find the recent run that began last; `None`: there is none.
+
+    Raises:
+        APIError: The runs cannot be listed.
+    """
+    return max(recent(client), key=lambda data: aware(data.started_at), default=None)
+
+
 def recent(client: MissionsClient) -> Iterator[MissionRunData]:
     """Go through the recent runs of all missions."""
     return islice(client.missions.runs.list_runs(page_size=_PAGE), _SEARCHED)

@@ -80,7 +80,7 @@ class Sources:
                 seen.waiting = local.waiting
                 return seen
             try:
-                data = remote.find_run(client, word or "")
+                data = remote.find_run(client, word) if word else remote.newest(client)
             except LookupError as error:
                 raise click.ClickException(str(error)) from None
             return remote.picture(client, data.mission_id, data.run_id) if data is not None else None

@@ -53,19 +53,21 @@ def _fields(run: Books) -> dict[str, Any]:
 
 
 def _print(here: Settings, runs: list[Books], *, everything: bool) -> None:
+    if not runs:
+        click.echo(f"nothing is recorded yet in {here.dir}, for {here.base_url}")
+        return
     total = _total(runs)
     waiting = [run for run in runs if run.pending or run.rejected or not run.put_away]
     settled = [run for run in runs if run not in waiting]
     shown = settled if everything else settled[-_SHOWN:]
-    if runs:
-        print_table(
-            ("run", "mission", "status", "recorded", "delivered", "pending", "rejected", ""),
-            [_row(run, here) for run in [*shown, *waiting]],
-            right=(3, 4, 5, 6),
-        )
-        if len(shown) < len(settled):
-            click.echo(f"({plural(len(settled) - len(shown), 'older delivered run')} not listed: --all)")
-        click.echo()
+    print_table(
+        ("run", "mission", "status", "recorded", "delivered", "pending", "rejected", ""),
+        [_row(run, here) for run in [*shown, *waiting]],
+        right=(3, 4, 5, 6),
+    )
+    if len(shown) < len(settled):
+        click.echo(f"({plural(len(settled) - len(shown), 'older delivered run')} not listed: --all)")
+    click.echo()
     click.echo(
         f"{plural(total['runs'], 'run')}: {total['recorded']} facts recorded = {total['delivered']} delivered"
         f" + {total['pending']} pending + {total['rejected']} rejected + {total['dropped']} dropped"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -31,18 +28,8 @@ def test_without_a_terminal_it_tells_in_lines(tmp_path: Path) -> None:
 
 def test_at_a_terminal_it_draws_a_tree(tmp_path: Path) -> None:
     """At a terminal the demo draws the run as a tree."""
-    ours, theirs = pty.openpty()
     env = processes.environment(tmp_path, TERM="xterm", COLUMNS="100", LINES="50")
-    with subprocess.Popen([*processes.CLI, "demo"], env=env, stdout=theirs, stderr=theirs, stdin=theirs) as process:
-        os.close(theirs)
-        drawn = b""
-        try:
-            while more := os.read(ours, 65536):
-                drawn += more
-        except OSError:
-            pass  # the terminal's other end is closed
-    os.close(ours)
-    assert process.returncode == 0
+    drawn = processes.at_a_terminal([*processes.CLI, "demo"], env)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode())
     assert "├── ✓ inventory" in text
     assert "✓ Audit a Python environment  succeeded" in text

@@ -132,7 +132,7 @@ def test_watch_follows_until_the_end(base_url: str, state: Path, tmp_path: Path)
                 seen += process.stdout.read().splitlines()
         assert process.returncode == 0
         assert seen[0].startswith("run ")
-        assert "[succeeded]" in seen[-2] + seen[-1]
+        assert "[succeeded]" in "".join(seen[-3:])  # then what came of it, and perhaps that something waits
 
 
 def test_watch_tells_programs_the_whole_run(recorded: str, call: Call) -> None:
@@ -168,3 +168,12 @@ def test_missions_are_listed(sent: str, call: Call) -> None:
     assert there["name"] == here["name"] == "Wash windows"
     assert there["mission_id"] == here["mission_id"]
     assert "Wash windows" in call("missions").out
+
+
+def test_without_a_run_of_this_machine_the_newest_of_the_api_is_shown(call: Call, base_url: str) -> None:
+    """Nothing being recorded here, `show` and `watch` without RUN mean the newest run that the API has."""
+    assert "no run" in call("show").err
+    with MissionsClient("x", base_url) as client:
+        mission = client.missions.create(name="Wash windows")
+        runs = [client.missions.runs.create(mission.mission_id) for _ in range(3)]
+    assert call("show", "--json").json["run_id"] == runs[-1].run_id

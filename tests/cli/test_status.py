@@ -15,7 +15,7 @@ def test_nothing_recorded_is_no_run(call: Call) -> None:
     """Without a state directory there are no runs, and none is made."""
     said = call("status")
     assert said.status == 0
-    assert said.out.startswith("0 runs: 0 facts recorded")
+    assert said.out.startswith("nothing is recorded yet in ")
     assert call("status", "--json").json["runs"] == []
 
 
