@@ -165,6 +165,7 @@ class Situation:
         now: Seconds since the epoch.
         position: Where the fact stands.
         failures: How often the server failed on this very fact.
+        blamed: How often it failed on the very request that creates what the fact begins.
         sent_at: When it may have been sent first, in seconds since the epoch; `None`: it was not.
         late: True: facts after this one were delivered before it.
     """
@@ -174,6 +175,7 @@ class Situation:
     now: float = 0.0
     position: int = 0
     failures: int = 0
+    blamed: int = 0
     sent_at: float | None = None
     late: bool = False
 

@@ -96,7 +96,7 @@ def _create_run(fact: facts.RunOpened, at: Situation) -> Flow:
     path = {"mission_id": state.mission_id or ""}
     answer = Answer(0)
     # Nothing is known of a creation on which the server failed: it is looked for before the smaller one is tried.
-    for body in (bare,) if state.creations >= STUBBORN and state.creations % 2 else (full, bare):
+    for body in (bare,) if at.blamed >= STUBBORN and at.blamed % 2 else (full, bare):
         answer = yield Call("missions.runs.create", path, body=body, intent="create_run")
         if answer.ok:
             yield RunBound(str(answer.data["run_id"]))

@@ -67,6 +67,7 @@ class Item:
     next_at: float = 0.0
     attempts: int = 0
     failures: int = 0
+    blamed: int = 0
     answers: dict[Any, Answer] = field(default_factory=dict)
 
 
@@ -148,6 +149,7 @@ class Courier:
             now=self._clock(),
             position=item.position,
             failures=item.failures,
+            blamed=item.blamed,
             sent_at=item.sent_at,
             late=item.late,
         )
@@ -255,7 +257,9 @@ class Courier:
                 Pause(outcome.why, asked=outcome.after, everywhere=not outcome.here, locked_out=outcome.locked_out)
             )
         self._lose(call, outcome, is_change=is_change, closing=isinstance(item.fact, facts.RunClosed))
-        if call.tolerant and outcome.status >= 500 and outcome.status not in _FAR:
+        failed = outcome.status >= 500 and outcome.status not in _FAR
+        item.blamed += failed and call.intent is not None and not call.keyed
+        if call.tolerant and failed:
             return Answer(outcome.status, why=outcome.why)
         raise _Stop(Pause(outcome.why, asked=outcome.after, everywhere=outcome.status in _FAR))
 

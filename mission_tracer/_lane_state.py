@@ -63,8 +63,7 @@ class Track:
 class LaneState:
     """What the server should know of one run, and which facts it has.
 
-    `creations` counts the requests to create the run that came to nothing though the server could be read; `shaky` says
-    that an answer to a change of a status was lost: the change may come late and undo a later one.
+    `shaky` says that an answer to a change of a status was lost: the change may come late and undo a later one.
     """
 
     key: str = ""
@@ -85,7 +84,6 @@ class LaneState:
     finished: bool = False
     retries: set[int] = field(default_factory=set)
     mission_losses: int = 0
-    creations: int = 0
     shaky: bool = False
 
     @property
@@ -132,12 +130,10 @@ def _intended(state: LaneState, record: Intended) -> None:
     # Of a creation the last attempt counts, which may still be under way; of an event the first, whose key grows old.
     if record.intent not in state.intents or not record.intent.startswith("event:"):
         state.intents[record.intent] = record.at
-    state.creations += record.intent == "create_run"
 
 
 def _unsent(state: LaneState, record: Unsent) -> None:
     state.intents.pop(record.intent, None)
-    state.creations -= record.intent == "create_run"
 
 
 def _mission_found(state: LaneState, record: MissionFound) -> None:

@@ -345,7 +345,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self.upstream.close()
 
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        length = int(self.headers.get("content-length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:  # its sender died in the middle of it, and no server takes it for a whole one
+            self.drop()
+            return
         if self.path == "/_faults":
             self._administer(body)
             return

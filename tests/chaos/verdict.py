@@ -120,6 +120,9 @@ def _judge_markers(notes: list[dict[str, Any]], server: Server, verdict: Verdict
         highest[series] = max(highest[series], int(number))
     for marker in set(arrived) - {note["marker"] for note in notes}:
         series, _, number = marker.rpartition(":")
+        if not series:
+            verdict.wrong.append("a run arrived without its metadata")
+            continue
         verdict.in_flight += 1
         if int(number) != highest[series] + 1:
             verdict.wrong.append(f"marker {marker} arrived, and nobody recorded it")
