@@ -10,7 +10,7 @@ def delay(
 ) -> float:
     """Return the seconds to wait before attempt number `attempt + 1`.
 
-    Full jitter (a uniform draw from nothing to the exponential bound) spreads many clients best; half the bound is the
+    Full jitter (a uniform draw from nothing to the exponential bound) spreads many clients best; a tenth of it is the
     floor here, so that a single client never spins.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,17 +58,17 @@ class Count:
         return self.delivered + self.rejected + self.dropped + self.pending
 
 
-def count(lines: Iterable[Line], state: LaneState, *, writer: str | None = None) -> Count:
+def count(lines: Iterable[Line], state: LaneState, *, writers: Collection[str] | None = None) -> Count:
     """Sort facts by what a delivery state says of them.
 
     Args:
         lines: The journal.
         state: The delivery log, folded.
-        writer: Count only this writer's facts; `None`: all.
+        writers: Count only the facts of these writers; `None`: all.
     """
     sums = Count()
     for line in lines:
-        if not line.content or (writer is not None and facts.writer_of(line.content) != writer):
+        if not line.content or (writers is not None and facts.writer_of(line.content) not in writers):
             continue
         if line.position in state.rejected:
             sums.rejected += 1
@@ -81,7 +81,7 @@ def count(lines: Iterable[Line], state: LaneState, *, writer: str | None = None)
     return sums
 
 
-def count_files(journal: Path, log: Path, *, writer: str | None = None) -> Count:
+def count_files(journal: Path, log: Path, *, writers: Collection[str] | None = None) -> Count:
     """Count a run's facts from its two files; a log that does not exist yet is empty.
 
     Raises:
@@ -90,4 +90,4 @@ def count_files(journal: Path, log: Path, *, writer: str | None = None) -> Count
     state = LaneState()
     with suppress(FileNotFoundError):
         read_log(log, state)
-    return count(iterate_lines(journal), state, writer=writer)
+    return count(iterate_lines(journal), state, writers=writers)

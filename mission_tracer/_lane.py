@@ -6,8 +6,9 @@ run alone; events between two barriers may run together, but only when one after
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from mission_tracer import _records, facts
 from mission_tracer._actions import Refusal
@@ -16,13 +17,13 @@ from mission_tracer._delivery_log import DeliveryLog
 from mission_tracer._directory import Directory
 from mission_tracer._journal import Line, MemoryFacts, Reader
 from mission_tracer._lane_courier import Courier, Exchange, Item, Pause
+from mission_tracer._lane_state import Track
 
 _WINDOW = 256
 _WIDTH = 8
 _PATIENCE = 5.0  # seconds of work in a row from which on events go side by side
 _RESTING = 4  # so many events may stand aside before the whole run pauses
 _LINE = 400  # bytes; a guess at a fact's length
-_ID = b'"id":"'
 
 
 class Lane:
@@ -37,7 +38,6 @@ class Lane:
         base_url: The address of the API, for those names.
         settle: How long an effect whose answer was lost is awaited, in seconds.
         timeout: The longest time a request is under way, in seconds.
-        writer: Whose facts `delivered` and `rejected` count.
         clock: Seconds since the epoch.
         monotonic: Seconds that never go back.
     """
@@ -53,7 +53,6 @@ class Lane:
         base_url: str,
         settle: float,
         timeout: float,
-        writer: str,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
@@ -70,12 +69,8 @@ class Lane:
         )
         self.next_at = 0.0
         self.running = 0
-        self.delivered = 0
-        self.rejected = 0
         self.locked_out = False
         self._log = log
-        self._writer = f"{writer}."
-        self._mark = f'"id":"{writer}.'.encode()
         self._reader = reader
         self._memory = memory
         self._window: deque[Item] = deque()
@@ -88,6 +83,8 @@ class Lane:
         self._suspects = 0 if log.predecessor_at is None else _WIDTH
         self._suspected_at = 0.0 if log.predecessor_at is None else log.predecessor_at - timeout
         self._closing = False
+        self._counting = threading.Lock()
+        self._settled: dict[str, tuple[int, int]] = {}  # writer -> how many facts are delivered, and rejected
         self._leaving = False
 
     # ---- the window: under the scheduler's lock ----
@@ -233,10 +230,6 @@ class Lane:
         file, memory = ends
         return self.state.cursor >= file and self.state.memory.cursor >= memory and not self.state.retries
 
-    def _is_ours(self, line: Line) -> bool:
-        # The id stands behind the body: the last one of a line is the fact's own.
-        return line.content.startswith(self._mark, line.content.rfind(_ID))
-
     def _fill(self) -> None:
         if len(self._window) >= _WINDOW // 2:
             return
@@ -298,12 +291,10 @@ class Lane:
             for line in lines:
                 if not track.is_done(line.position):
                     continue
-                if self._is_ours(line):
-                    # One that is to be sent again counts as refused until it is settled anew.
-                    state = self.state
-                    refused = any(line.position in which for which in (state.rejected, state.given_up, state.retries))
-                    self.rejected += refused
-                    self.delivered += not refused
+                # One that is to be sent again counts as refused until it is settled anew.
+                state = self.state
+                refused = any(line.position in which for which in (state.rejected, state.given_up, state.retries))
+                self._count(facts.writer_of(line.content), delivered=not refused, rejected=refused)
                 fact = None if facts.is_event(line.content) else facts.read(line.content)
                 if fact is not None:
                     self.state.learn(fact)
@@ -339,10 +330,25 @@ class Lane:
             )
         else:
             self.courier.note(_records.Acknowledged(item.position, item.end))
-        if fact_id.startswith(self._writer):
-            self.delivered += not refusals
-            self.rejected += bool(refusals) - was_refused
+        self._count(fact_id.rpartition(".")[0], delivered=not refusals, rejected=bool(refusals) - was_refused)
         item.done = True
+
+    def _count(self, writer: str, *, delivered: int, rejected: int) -> None:
+        with self._counting:
+            before = self._settled.get(writer, (0, 0))
+            self._settled[writer] = (before[0] + delivered, before[1] + rejected)
+
+    def settled(self, writers: Iterable[str]) -> tuple[int, int]:
+        """Say how many facts of some writers are delivered, and how many refused for good."""
+        sums = [self._settled.get(writer, (0, 0)) for writer in writers]
+        return sum(delivered for delivered, _ in sums), sum(rejected for _, rejected in sums)
+
+    def take_part(self, memory: MemoryFacts) -> None:
+        """Deliver also what this process holds in memory of the run, in which it took no part before."""
+        if memory is not self._memory:
+            self.state.memory = Track(memory.first)
+            self._taken_to = memory.first
+            self._memory = memory
 
     # ---- the end ----
 

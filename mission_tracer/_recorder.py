@@ -61,7 +61,7 @@ class Recorder:
         self._adopt = adopt
         self._anywhere = anywhere
         self.runs: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+        self._streams: weakref.WeakValueDictionary[str, Stream] = weakref.WeakValueDictionary()
         self.watches_signals = False
         self.stays = False  # True: `configure` leaves it in place, since a test reads it
         self._predecessors: list[Recorder] = []
@@ -128,12 +128,15 @@ class Recorder:
     # ---- recording ----
 
     def open_stream(self, key: str, *, create: bool) -> Stream:
-        """Begin this process's share of a run.
+        """Begin this process's share of a run, or go on with the one that it has.
 
         Args:
             key: The run's key.
             create: True: the run begins here; False: its journal is on this machine already.
         """
+        known = None if create else self._streams.get(key)
+        if known is not None:
+            return known
         directory = self.directory
 
         def restore() -> bool:
@@ -153,7 +156,7 @@ class Recorder:
             disk=self._disk,
         )
         stream = self._make_stream(key, journal)
-        self._streams.add(stream)
+        self._streams[key] = stream
         if self.settings.api_key is None and create:
             self._offline_runs += 1
             self._last_run = key
@@ -240,7 +243,7 @@ class Recorder:
 
     def _drop(self, stream: Stream, reason: str) -> None:
         with self._lock:
-            stream.dropped += 1
+            stream.drop()
             self._dropped[reason] = self._dropped.get(reason, 0) + 1
             total = self._dropped[reason]
         self.notices.say("error", "a fact was dropped", cause=f"drop {reason}", reason=reason, dropped_so_far=total)
@@ -368,7 +371,7 @@ class Recorder:
 
     def has_forked(self) -> None:
         """Take in that a child exists: it may take part in every open run."""
-        for stream in list(self._streams):
+        for stream in list(self._streams.values()):
             stream.shared = True
 
     def _forked_unseen(self) -> None:
@@ -385,7 +388,7 @@ class Recorder:
         self._begin()
         self.notices.forked()
         self._room.forked()
-        for stream in list(self._streams):
+        for stream in list(self._streams.values()):
             if stream.pid != self._pid:
                 stream.rebegin()
         for run in list(self.runs.values()):

@@ -194,6 +194,7 @@ class Roster:
                 self.attach(stream)
             lane = self._lanes.get(stream.key)
             if lane is not None:
+                lane.take_part(stream.journal.memory)
                 found.append(lane)
             else:
                 self._wait_for_lane(stream.key)
@@ -263,7 +264,7 @@ class Roster:
     def _close(self, lane: Lane) -> None:
         self._lanes.pop(lane.key, None)
         self._kept.discard(lane.key)
-        self._ledger.settle(lane.key, lane.delivered, lane.rejected)
+        self._ledger.settle(lane)
         self._freed = True
         lane.close()
 
@@ -331,8 +332,8 @@ class Roster:
             return
         place = directory.find(key) if directory is not None else None
         if place is not None:
-            sums = count_files(*place, writer=own.writer)
-            self._ledger.settle(key, sums.delivered, sums.rejected + sums.dropped)
+            sums = count_files(*place, writers=own.writers)
+            own.delivered, own.rejected = sums.delivered, sums.rejected + sums.dropped
             self._ledger.close(key)
         elif lost := self._ledger.write_off(key):
             self._notices.say("error", "a journal was deleted before it was delivered", cause="gone", facts=lost)

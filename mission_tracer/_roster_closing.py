@@ -19,6 +19,7 @@ def put_away(directory: Directory, lane: Lane) -> bool:
     if file is None:
         return False
     with closing(file):
+        lane.catch_up()  # an owner's last decision
         if not (lane.is_drained() and file.is_in_place()):
             return False
         lane.put_away()

@@ -18,7 +18,7 @@ class Own:
     """What is known of one run of this process that is not put away.
 
     Args:
-        writer: The name this process writes under.
+        writers: The names this process writes under, one for each of its shares; at most one is still in use.
         stream: Its share; `None`: nobody here writes any more.
         recorded: How many facts it recorded, up to the last look.
         dropped: How many of them neither the disk nor the memory took.
@@ -27,7 +27,7 @@ class Own:
         parked: Why it cannot be delivered; `None`: it can.
     """
 
-    writer: str
+    writers: list[str]
     stream: Stream | None
     recorded: int = 0
     dropped: int = 0
@@ -39,7 +39,7 @@ class Own:
         """Return how many facts were recorded up to now."""
         if self.stream is not None:
             self.recorded += self.stream.take_recorded()
-            self.dropped = self.stream.dropped
+            self.dropped += self.stream.take_dropped()
         return self.recorded
 
     @property
@@ -115,10 +115,10 @@ class Ledger:
         with self.lock:
             stream.attached = True
             own = self._own.get(stream.key)
-            if own is None or own.writer != stream.writer:
-                self._own[stream.key] = Own(stream.writer, stream)
-            else:
-                own.stream = stream
+            own = own or self._own.setdefault(stream.key, Own([], stream))
+            if stream.writer not in own.writers:
+                own.writers.append(stream.writer)
+            own.stream = stream
 
     def take_over(self, other: Ledger) -> list[tuple[str, Own]]:
         """Go on with another one's runs and sums; return the runs."""
@@ -141,11 +141,11 @@ class Ledger:
                 own.stream.attached, own.stream = False, None
             return True
 
-    def settle(self, key: str, delivered: int, rejected: int) -> None:
-        """Take in what became of a run's facts so far."""
-        own = self._own.get(key)
+    def settle(self, lane: Lane) -> None:
+        """Take in what became of a run's facts while a lane was open."""
+        own = self._own.get(lane.key)
         if own is not None:
-            own.delivered, own.rejected = delivered, rejected
+            own.delivered, own.rejected = lane.settled(own.writers)
 
     def close(self, key: str) -> None:
         """Close the account of a run."""
@@ -192,12 +192,12 @@ class Ledger:
         """Count a run's facts: how many there are last, so that none of them was delivered and not recorded."""
         lane = self._lane(key)
         if lane is not None:
-            delivered, rejected = lane.delivered, lane.rejected
+            delivered, rejected = lane.settled(own.writers)
             return Totals(self._recorded(own), delivered, rejected)
         place = self._directory.find(key) if self._directory is not None else None
         if place is not None:
             with suppress(OSError):
-                found = count_files(*place, writer=own.writer)
+                found = count_files(*place, writers=own.writers)
                 return Totals(self._recorded(own), found.delivered, found.rejected + found.dropped)
         totals = Totals(self._recorded(own), own.delivered, own.rejected)
         if place is None and self._directory is not None and self._directory.is_readable() and not _is_at_hand(own):
@@ -235,6 +235,6 @@ class Ledger:
         pending = 0
         for key, own in self.items():
             lane = self._lane(key)
-            settled = own.delivered + own.rejected if lane is None else lane.delivered + lane.rejected
+            settled = own.delivered + own.rejected if lane is None else sum(lane.settled(own.writers))
             pending += max(0, self._recorded(own) - own.dropped - settled)
         return pending

@@ -125,7 +125,6 @@ class Opening:
             base_url=self.base_url,
             settle=self.settle,
             timeout=self.timeout,
-            writer=own.writer if own is not None else "",
             clock=self.clock,
             monotonic=self.monotonic,
         )

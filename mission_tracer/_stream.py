@@ -30,13 +30,14 @@ class Stream:
     __slots__ = (
         "__weakref__",
         "_clock",
+        "_dropped",
+        "_dropped_before",
         "_make_writer",
         "_next",
         "_next_call",
         "_probes",
         "attached",
         "dirty",
-        "dropped",
         "journal",
         "key",
         "pid",
@@ -55,7 +56,6 @@ class Stream:
         self.key = key
         self.journal = journal
         self.dirty = False
-        self.dropped = 0  # facts that could not be kept
         self.attached = False
         self.shared = False
         self._make_writer = writer
@@ -68,6 +68,7 @@ class Stream:
         self._next = itertools.count(1).__next__  # one step of C: threads and signal handlers share it without a lock
         self._next_call = itertools.count(1).__next__
         self._probes = 0
+        self._dropped = self._dropped_before = 0
 
     def stamp(self) -> tuple[str, int, dt.datetime]:
         """Return the id, the number and the time of the next fact."""
@@ -84,6 +85,16 @@ class Stream:
         """Return how many facts were stamped since the last call."""
         probe = self._next()
         taken, self._probes = probe - 1 - self._probes, probe
+        return taken
+
+    def drop(self) -> None:
+        """Take in that a stamped fact could not be kept."""
+        self._dropped += 1
+
+    def take_dropped(self) -> int:
+        """Return how many facts could not be kept since the last call."""
+        dropped = self._dropped
+        taken, self._dropped_before = dropped - self._dropped_before, dropped
         return taken
 
     def rebegin(self) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import msgspec
 
 from mission_tracer import _records
 from mission_tracer._directory import Directory
 from mission_tracer._journal import AppendFile, iterate_lines
+from mission_tracer._locks import await_lock
+
+_PATIENCE = 0.5  # seconds
+_TRIES = 20
 
 
 class DeadFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,16 +83,24 @@ def _decide(
 
 
 def _note(directory: Directory, key: str, line: bytes) -> None:
-    """Append to a delivery log. One `write` needs no lock, and whoever delivers the run looks for such lines."""
-    while True:
+    """Append to a delivery log. One `write` needs no lock, and whoever delivers the run looks for such lines.
+
+    Meanwhile we count as a writer of the journal: nobody puts the run away without having seen them.
+    """
+    for _ in range(_TRIES):
         directory.bring_back(key)
-        file = AppendFile(directory.log(key), create=False)
         try:
-            file.append(line)
-            if file.is_in_place():
+            journal = AppendFile(directory.journal(key), create=False)
+        except FileNotFoundError:
+            if directory.find(key) is None:
+                raise
+            continue  # put away again in the same moment
+        with closing(journal):
+            if await_lock(journal.fd, shared=True, patience=_PATIENCE) and journal.is_in_place():
+                with closing(AppendFile(directory.log(key), create=False)) as log:
+                    log.append(line)
                 return
-        finally:
-            file.close()
+    raise TimeoutError(f"the run {key} is held by somebody who does not go on")
 
 
 def _refused(directory: Directory, key: str) -> list[DeadFact]:

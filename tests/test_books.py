@@ -63,15 +63,15 @@ def test_every_fact_counts_once(fates: list[tuple[str, str]], torn: bytes) -> No
         for (fate, _), (at, end) in zip(fates, places, strict=True):
             note(file, fate, at, end)
         file.close()
-        for whose in (None, "mine0000", "other000"):
-            chosen = [fate for fate, writer in fates if whose in {None, writer}]
-            assert count_files(journal, log, writer=whose) == Count(
+        for whose in (None, ["mine0000"], ["other000"], ["other000", "mine0000"], []):
+            chosen = [fate for fate, writer in fates if whose is None or writer in whose]
+            assert count_files(journal, log, writers=whose) == Count(
                 delivered=chosen.count("delivered") + chosen.count("delivered after all"),
                 rejected=chosen.count("rejected"),
                 dropped=chosen.count("given up"),
                 pending=chosen.count("pending") + chosen.count("retried"),
             )
-            assert count_files(journal, log, writer=whose).recorded == len(chosen)
+            assert count_files(journal, log, writers=whose).recorded == len(chosen)
 
 
 def test_without_a_log_everything_is_pending(tmp_path: Path) -> None:

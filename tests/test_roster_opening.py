@@ -118,7 +118,7 @@ def test_ones_own_run_is_not_closed(directory: Directory, opener: Opener) -> Non
     mine = stream(directory)
     mine.journal.append(facts.encode(facts.RunOpened(id="w.1", at=AT, key=KEY, mission=facts.MissionSpec("m"))))
     mine.journal.close()
-    assert isinstance(opener.open(Own("w", mine)), Lane)
+    assert isinstance(opener.open(Own(["w"], mine)), Lane)
     assert kinds(directory) == ["RunOpened"]
 
 
@@ -170,7 +170,7 @@ def test_a_parked_run_waits_to_be_asked_for(directory: Directory, opener: Opener
     write(directory)
     note(directory, _records.Parked("no such run"))
     assert opener.open() == Refused("no such run")
-    assert opener.open(Own("w", None)) == Refused("no such run")
+    assert opener.open(Own(["w"], None)) == Refused("no such run")
     lane = opener.open(anywhere=True)
     assert isinstance(lane, Lane)
     assert lane.state.parked is None
@@ -213,7 +213,7 @@ def test_a_deleted_run_is_read_by_who_has_it_open(directory: Directory, opener: 
     mine.journal.append(facts.encode(facts.RunOpened(id="w.1", at=AT, key=KEY, mission=facts.MissionSpec("m"))))
     directory.journal(KEY).unlink()
     mine.journal.close()
-    lane = opener.open(Own("w", mine))
+    lane = opener.open(Own(["w"], mine))
     assert isinstance(lane, Lane)
     assert not lane.is_drained()
     assert not lane.is_resumable()
@@ -224,7 +224,7 @@ def test_a_run_in_memory_has_no_file(directory: Directory, opener: Opener) -> No
     """A run of which the disk took nothing is delivered from memory; until that is over it stays there."""
     mine = stream(directory, disk=Disk.nowhere())
     mine.journal.append(facts.encode(facts.RunOpened(id="w.1", at=AT, key=KEY, mission=facts.MissionSpec("m"))))
-    lane = opener.open(Own("w", mine))
+    lane = opener.open(Own(["w"], mine))
     assert isinstance(lane, Lane)
     assert not lane.is_on_disk
     assert list(directory.runs.iterdir()) == []
@@ -234,7 +234,7 @@ def test_a_run_in_memory_has_no_file(directory: Directory, opener: Opener) -> No
 def test_without_a_directory_everything_is_memory() -> None:
     """With nothing on the disk at all a lane lives in memory."""
     opener = Opener(None)
-    lane = opener.open(Own("w", stream(None)))
+    lane = opener.open(Own(["w"], stream(None)))
     assert isinstance(lane, Lane)
     assert lane.is_drained()
     lane.close()
