@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
@@ -13,7 +14,7 @@ from mission_tracer._journal import AppendFile, iterate_lines
 from mission_tracer._locks import await_lock
 
 _PATIENCE = 0.5  # seconds
-_TRIES = 20
+_MOST = 20.0  # seconds
 
 
 class DeadFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +88,8 @@ def _note(directory: Directory, key: str, line: bytes) -> None:
 
     Meanwhile we count as a writer of the journal: nobody puts the run away without having seen them.
     """
-    for _ in range(_TRIES):
+    deadline = time.monotonic() + _MOST
+    while time.monotonic() < deadline:
         directory.bring_back(key)
         try:
             journal = AppendFile(directory.journal(key), create=False)
