@@ -127,7 +127,7 @@ def test_a_paused_run_waits(directory: Directory) -> None:
             assert isinstance(read(directory, key)[-1], facts.RunClosed) is closes
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 1, 999_999_999])
+@pytest.mark.parametrize("pid", [os.getpid(), 1, 999_999_999], ids=["ours", "first", "none"])
 def test_process_numbers_mean_nothing(pid: int, directory: Directory) -> None:
     """Whether a run's process number is a living process's by now, or nobody's, is no matter: its locks tell."""
     head = opened(metadata={"mission_tracer": {"pid": pid}})
