@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mission_tracer._checks import check_mapping, check_text, unless_none
 from mission_tracer.models import EventType
@@ -15,15 +15,8 @@ _TYPES = frozenset(str(kind) for kind in EventType)
 _SUMMARY = 500  # characters
 
 
-class GivenEvent(NamedTuple):
-    """An event that can be recorded."""
-
-    type: str
-    summary: str
-    payload: dict[str, Any] | None
-    step_id: str | None
-    agent_id: str | None
-    idempotency_key: str | None
+GivenEvent: TypeAlias = "tuple[str, str, dict[str, Any] | None, str | None, str | None, str | None]"
+"""An event that can be recorded: type, summary, payload, step, agent and idempotency key."""
 
 
 def check_event(type: object, summary: object, payload: object, **ids: object) -> None:
@@ -49,15 +42,15 @@ def read_event(
     if not isinstance(type, str) or type not in _TYPES:
         shown = {**(shown or {}), "event_type": capture.text(type)}
         type = "custom"
-    return GivenEvent(
+    return (
         str(type),
         capture.text(summary, max_chars=_SUMMARY),
         shown,
-        _id(step, capture.name, capture),
-        _id(agent_id, capture.name, capture),
-        _id(idempotency_key, capture.key, capture),
+        None if step is None else _id(step, capture.name, capture),
+        None if agent_id is None else _id(agent_id, capture.name, capture),
+        None if idempotency_key is None else _id(idempotency_key, capture.key, capture),
     )
 
 
-def _id(value: Any, shown: Callable[[str], str], capture: Capture) -> str | None:
-    return None if value is None else shown(value if isinstance(value, str) else capture.text(value))
+def _id(value: Any, shown: Callable[[str], str], capture: Capture) -> str:
+    return shown(value if isinstance(value, str) else capture.text(value))

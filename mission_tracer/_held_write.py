@@ -36,28 +36,30 @@ def _system_write() -> Callable[[int, bytes, int], int] | None:
     return call  # type: ignore[no-any-return]
 
 
-def held_write(*, monotonic: Callable[[], float] = time.monotonic) -> Callable[[int, bytes], int]:
+def held_write(
+    on_slow: Callable[[float], object] = lambda _: None, *, monotonic: Callable[[], float] = time.monotonic
+) -> Callable[[int, bytes], int]:
     """Return what writes as `os.write` does, with the interpreter's lock held for as long as that is quick.
 
     Args:
+        on_slow: Told how long a slow write took, in seconds.
         monotonic: Seconds that never go back.
     """
     call = _system_write()
-    if call is None:
-        return os.write
-    slow = 0
+    slow = 0 if call is not None else _ENOUGH
 
     def write(fd: int, data: bytes) -> int:
         nonlocal slow
-        if slow >= _ENOUGH:
-            return os.write(fd, data)
         began = monotonic()
-        written = call(fd, data, len(data))
-        if monotonic() - began > _SLOW:
-            slow += _RARE
-        elif slow:
+        # One that failed may have been interrupted; if this one fails too, it says why.
+        if call is None or slow >= _ENOUGH or (written := call(fd, data, len(data))) < 0:
+            written = os.write(fd, data)
+        took = monotonic() - began
+        if took > _SLOW:
+            slow = min(slow + _RARE, _ENOUGH)
+            on_slow(took)
+        elif 0 < slow < _ENOUGH:
             slow -= 1
-        # It may have been interrupted; if it has failed, this one fails too, and says why.
-        return written if written >= 0 else os.write(fd, data)
+        return written
 
     return write

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mission_tracer import _locks
 from mission_tracer._held_write import held_write
-from mission_tracer._journal_disk import SLOW, Disk
+from mission_tracer._journal_disk import Disk
 from mission_tracer._journal_file import TORN, AppendFile, UnsyncedError, whole_end, whole_length
 from mission_tracer._journal_memory import JournalFullError, Line, MemoryFacts, Room
 from mission_tracer._private import CLOEXEC
@@ -168,13 +168,11 @@ class Journal:
         self._held = memory.lines
         self._begun = not create
         self._power = power
-        # Who wants each fact on the platter has chosen to wait for it.
-        self._slow = float("inf") if power or patient else SLOW
+        self._patient = patient
         self._restore = restore
         self._file: AppendFile | None = None
         self._nameless: AppendFile | None = None
         self._opening = threading.RLock()
-        self._monotonic = self._disk.monotonic
 
     def append(self, line: bytes) -> None:
         """Put one fact down.
@@ -183,15 +181,12 @@ class Journal:
             JournalFullError: It could not be kept.
         """
         if self._disk.good and not self._held:
-            started = self._monotonic()
             try:
                 (self._file or self.open()).append(line)
             except OSError as error:
                 self._disk.fails(error)
             else:
                 self._begun = True
-                if self._monotonic() - started > self._slow:
-                    self._disk.is_slow(self._monotonic() - started)
                 return
         self._append_aside(line)
 
@@ -210,11 +205,8 @@ class Journal:
         return self._begun or self.memory.first == MEMORY
 
     def _write(self, line: bytes) -> None:
-        started = self._monotonic()
         (self._file or self.open()).append(line)
         self._begun = True
-        if self._monotonic() - started > self._slow:
-            self._disk.is_slow(self._monotonic() - started)
 
     def open(self) -> AppendFile:
         """Open the file for this process and hold the writers' lock on it.
@@ -232,7 +224,9 @@ class Journal:
         if not self._may_return():
             self._disk = Disk.nowhere()
             raise OSError(errno.ESTALE, "the run began in memory, and stays there", os.fspath(self.path))
-        write = os.write if self._power else held_write()
+        # Who wants each fact on the platter has chosen to wait for it.
+        patient = self._power or self._patient
+        write = os.write if patient else held_write(self._disk.took, monotonic=self._disk.monotonic)
         for _ in range(10):
             try:
                 file = AppendFile(

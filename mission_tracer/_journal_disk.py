@@ -6,11 +6,8 @@ import math
 import time
 from collections.abc import Callable
 
-SLOW = 0.5
-"""An append that takes longer than this, in seconds, is too long a wait."""
-
+_SLOW = 0.5  # an append that takes longer than this, in seconds, is too long a wait
 _SOON = 10.0  # two slow appends within so many seconds are the disk's doing; one may be that of a busy machine
-
 _FIRST = 1.0
 _MOST = 60.0
 
@@ -49,8 +46,10 @@ class Disk:
         """Take in that it did not take a fact."""
         self._leave(error)
 
-    def is_slow(self, seconds: float) -> None:
-        """Take in that it took a fact, but after long; from the second time on facts go to memory for a while."""
+    def took(self, seconds: float) -> None:
+        """Take in how long it took for a fact; when that is long for the second time, facts go to memory for a while."""
+        if seconds <= _SLOW:
+            return
         now = self.monotonic()
         again, self._slow_at = now - self._slow_at < _SOON, now
         if again:

@@ -65,7 +65,8 @@ class AppendFile:
         if written != len(data):
             self._torn = True
             raise OSError(errno.ENOSPC, "the disk took only a part of a line", os.fspath(self.path))
-        self._torn = False
+        if self._torn:
+            self._torn = False
         if self._power:
             self._sync(lambda: os.fsync(self.fd))
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UnsetType
+from msgspec import UNSET
 
 from mission_tracer import facts
 from mission_tracer._directory import Directory
+from mission_tracer._forks import process_id
 from mission_tracer._journal import Disk, Journal, JournalFullError, MemoryFacts, Room
 from mission_tracer._notices import Notices
 from mission_tracer._recorder_ends import at_exit, never_at_exit, say_disk_trouble, say_what_is_left
 from mission_tracer._recorder_export import load_export
 from mission_tracer._stream import Stream
-from mission_tracer.facts import EventBody, EventWritten, encode
+from mission_tracer.facts import EventBody, EventWritten, Mark, encode
 from mission_tracer.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Recorder:
         self._begin()
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
+        self._pid = process_id()
         self._lock = threading.RLock()
         self._delivery: Delivery | None = None
         self._dropped: dict[str, int] = {}
@@ -178,8 +178,8 @@ class Recorder:
         kind: str,
         summary: str,
         payload: dict[str, Any] | None,
-        step_id: str | UnsetType,
-        agent_id: str | UnsetType,
+        step_id: str | None,
+        agent_id: str | None,
         idempotency_key: str | None,
     ) -> None:
         """Put an event down, in the form of the request that will carry it.
@@ -188,12 +188,12 @@ class Recorder:
             TypeError, ValueError, msgspec.EncodeError: The payload has no JSON form.
         """
         fact_id, number, at = stream.stamp()
-        mark = {"id": fact_id, "seq": number, "at": at}
+        mark = Mark(fact_id, number, at)
         body = EventBody(
             kind,
             summary,
-            step_id,
-            agent_id,
+            step_id or UNSET,
+            agent_id or UNSET,
             {**payload, "mission_tracer": mark} if payload else {"mission_tracer": mark},
             idempotency_key or f"{stream.key}.{fact_id}",
         )
@@ -219,7 +219,7 @@ class Recorder:
 
     def _stir(self, stream: Stream) -> None:
         """Let the sender know of a stream that was at rest: it may be new, and the sender may sleep."""
-        if self._pid != os.getpid():
+        if self._pid != process_id():
             self._forked_unseen()
         stream.dirty = True
         if not stream.attached:
@@ -314,7 +314,7 @@ class Recorder:
 
     def exit(self) -> None:
         """Deliver what can be delivered before the process ends, and say what is left."""
-        if self._pid != os.getpid():
+        if self._pid != process_id():
             self._forked_unseen()
         try:
             if not (self.sends and self.delivery.finish()):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import itertools
-import os
 from collections.abc import Callable
 
 from mission_tracer import facts
+from mission_tracer._forks import process_id
 from mission_tracer._journal import Journal
 
 utc_now: Callable[[], dt.datetime] = functools.partial(dt.datetime.now, dt.timezone.utc)
@@ -63,7 +63,7 @@ class Stream:
         self._begin()
 
     def _begin(self) -> None:
-        self.pid = os.getpid()
+        self.pid = process_id()
         self.writer = self._make_writer()
         self._next = itertools.count(1).__next__  # one step of C: threads and signal handlers share it without a lock
         self._next_call = itertools.count(1).__next__
@@ -72,7 +72,7 @@ class Stream:
 
     def stamp(self) -> tuple[str, int, dt.datetime]:
         """Return the id, the number and the time of the next fact."""
-        if self.pid != os.getpid():
+        if self.pid != process_id():
             self.rebegin()
         number = self._next()
         return f"{self.writer}.{number}", number, self._clock()

@@ -139,14 +139,9 @@ def log_event(
     The arguments are those of `Run.log_event`, but that `None` as the step is the current one.
     """
     scope = _context.current()
-    if scope is None:
-        return
-    run, here = (scope.run, scope) if isinstance(scope, Step) else (scope, None)
-    run.log_event(
-        summary,
-        type=type,
-        payload=payload,
-        step=here if step is None else step,
-        agent_id=agent_id,
-        idempotency_key=idempotency_key,
-    )
+    if isinstance(scope, Step):
+        scope.run.take_event(
+            summary, type, payload, scope if step is None else step, agent_id, idempotency_key
+        )
+    elif scope is not None:
+        scope.take_event(summary, type, payload, step, agent_id, idempotency_key)

@@ -60,7 +60,19 @@ class PlannedStep(Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, Any] | None = None
 
 
-class EventBody(Struct, frozen=True, omit_defaults=True):
+class Mark(Struct, frozen=True, gc=False):
+    """What every event's payload carries under `mission_tracer`.
+
+    The server stamps an event when it arrives; `at` says when it happened, and `seq` orders one writer's events.
+    """
+
+    id: str
+    seq: int
+    at: dt.datetime
+
+
+# What is written often is no business of the garbage collector: captured data holds no circle.
+class EventBody(Struct, frozen=True, omit_defaults=True, gc=False):
     """The body of the request that logs an event; its fields are the API's."""
 
     type: str
@@ -101,7 +113,7 @@ class PlanDeclared(_Fact, frozen=True, tag="plan_declared"):
     steps: list[PlannedStep]
 
 
-class StepEntered(_Fact, frozen=True, tag="step_entered"):
+class StepEntered(_Fact, frozen=True, tag="step_entered", gc=False):
     """A step began, or began again (`attempt` over 1)."""
 
     step_id: str
@@ -112,7 +124,7 @@ class StepEntered(_Fact, frozen=True, tag="step_entered"):
     agent_id: str | None = None
 
 
-class StepLeft(_Fact, frozen=True, tag="step_left"):
+class StepLeft(_Fact, frozen=True, tag="step_left", gc=False):
     """A step ended."""
 
     step_id: str
@@ -124,7 +136,7 @@ class StepLeft(_Fact, frozen=True, tag="step_left"):
     agent_id: str | None = None
 
 
-class EventWritten(_Fact, frozen=True, tag="event"):
+class EventWritten(_Fact, frozen=True, tag="event", gc=False):
     """An event as it is written: the body is encoded together with the fact."""
 
     body: EventBody
@@ -238,9 +250,6 @@ def writer_of(line: bytes) -> str:
     return name.id.rpartition(".")[0] if name is not None else ""
 
 
-def mark(fact_id: str, at: dt.datetime) -> dict[str, Any]:
-    """Build what every event's payload carries under `mission_tracer`.
-
-    The server stamps an event when it arrives; `at` says when it happened, and `seq` orders one writer's events.
-    """
-    return {"id": fact_id, "seq": int(fact_id.rpartition(".")[2]), "at": at}
+def mark(fact_id: str, at: dt.datetime) -> Mark:
+    """Build the mark of a fact's event."""
+    return Mark(fact_id, int(fact_id.rpartition(".")[2]), at)

@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import UNSET
-
 from mission_tracer import facts
 from mission_tracer._binding import Binding
 from mission_tracer._checks import check_name
@@ -117,7 +115,6 @@ class Run:
 
     # ---- recording ----
 
-    @guarded()
     def log_event(
         self,
         summary: str,
@@ -143,12 +140,27 @@ class Run:
             ValueError: `type` is not known, and the setting `strict` is on.
             TypeError: An argument has the wrong type, and the setting `strict` is on.
         """
-        if self.stream is None:
+        self.take_event(summary, type, payload, step, agent_id, idempotency_key)
+
+    def take_event(
+        self, summary: Any, type: Any, payload: Any, step: Any, agent_id: Any, idempotency_key: Any
+    ) -> None:
+        """Log an event of the run as `log_event` does, which says what the arguments are."""
+        stream = self.stream
+        if stream is None:
             return
-        step_id = step.id if isinstance(step, Step) else step
-        if self.recorder.settings.strict:
-            check_event(type, summary, payload, step=step_id, agent_id=agent_id, idempotency_key=idempotency_key)
-        self.write_event(*read_event(self.recorder.capture, type, summary, payload, step_id, agent_id, idempotency_key))
+        recorder = self.recorder
+        try:
+            if isinstance(step, Step):
+                step = step.id
+            if recorder.settings.strict:
+                check_event(type, summary, payload, step=step, agent_id=agent_id, idempotency_key=idempotency_key)
+            given = read_event(
+                recorder.capture, type, summary, payload, step, agent_id or self._agent_id, idempotency_key
+            )
+            recorder.record_event(stream, *given)
+        except Exception as error:  # noqa: BLE001 - the guard, without the cost of a wrapper
+            recorder.trouble(error, "Run.log_event")
 
     def write_event(
         self,
@@ -163,13 +175,7 @@ class Run:
         stream = self.stream
         if stream is not None:
             self.recorder.record_event(
-                stream,
-                kind,
-                summary,
-                payload,
-                step_id or UNSET,
-                agent_id or self._agent_id or UNSET,
-                idempotency_key,
+                stream, kind, summary, payload, step_id, agent_id or self._agent_id, idempotency_key
             )
 
     def _record(self, kind: Callable[..., facts.WrittenFact], **fields: Any) -> None:

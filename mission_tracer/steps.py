@@ -50,9 +50,7 @@ class Step:
         idempotency_key: str | None = None,
     ) -> None:
         """Log an event of this step; as `Run.log_event`."""
-        self.run.log_event(
-            summary, type=type, payload=payload, step=self, agent_id=agent_id, idempotency_key=idempotency_key
-        )
+        self.run.take_event(summary, type, payload, self.id, agent_id, idempotency_key)
 
     def metadata(self, /, **values: Any) -> None:
         """Note values that are sent with the step's next status; later ones of a name win."""

@@ -21,6 +21,7 @@ LAYERS: list[set[str]] = [
     {"_version", "errors", "models", "settings", "_backoff"},
     {
         "_context",
+        "_forks",
         "_private",
         "_locks",
         "_held_write",

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from mission_tracer._held_write import held_write
+
+LONG = b"x" * (1 << 25)  # it takes long enough for another thread to wake up
 
 
 @pytest.fixture
@@ -36,13 +41,27 @@ def test_it_fails_as_the_system_does(tmp_path: Path) -> None:
 
 
 def test_a_slow_file_ends_it(file: int) -> None:
-    """After slow writes in a row the lock is released around each write, and nobody looks at the clock any more."""
+    """After slow writes in a row other threads run while one is written; each slow one is told with its seconds."""
     ticks = count()
-    write = held_write(monotonic=lambda: 0.5 * next(ticks))  # every write takes half a second
+    told: list[float] = []
+    write = held_write(told.append, monotonic=lambda: 0.5 * next(ticks))  # every write takes half a second
     for _ in range(50):
         assert write(file, b"x") == 1
-    assert next(ticks) < 50
     assert os.pread(file, 100, 0) == b"x" * 50
+    assert told == [0.5] * 50
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(theirs, b"x" * 4096)
+    os.set_blocking(theirs, True)
+    # The pipe is full: what is written waits until the other thread has read.
+    reader = threading.Thread(target=os.read, args=(ours, 1 << 20))
+    reader.start()
+    assert write(theirs, b"y") == 1
+    reader.join()
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_single_slow_writes_are_forgiven(file: int) -> None:
@@ -53,7 +72,42 @@ def test_single_slow_writes_are_forgiven(file: int) -> None:
         call = next(calls)
         return call // 2 * 1.0 + (0.5 if call % 40 == 1 else 0.0)  # every twentieth write takes half a second
 
-    write = held_write(monotonic=clock)
+    told: list[float] = []
+    write = held_write(told.append, monotonic=clock)
     for _ in range(400):
         write(file, b"x")
-    assert next(calls) in {0, 800}  # on a platform that cannot hold the lock the clock is never asked
+    assert len(told) == 20
+    if sys.implementation.name == "cpython":
+        assert not turns_of_another_thread(lambda: write(file, LONG))
+
+
+def turns_of_another_thread(work: Callable[[], object]) -> int:
+    """Count how far another thread comes while this one works and is not made to give way."""
+    before = sys.getswitchinterval()
+    turns = 0
+    stopped = False
+
+    def spin() -> None:
+        nonlocal turns
+        while not stopped:
+            turns += 1
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    sys.setswitchinterval(0.4)
+    try:
+        began = turns
+        work()
+        return turns - began
+    finally:
+        stopped = True
+        sys.setswitchinterval(before)
+        thread.join()
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="there is no lock to hold")
+def test_the_lock_is_held_while_files_are_quick(file: int) -> None:
+    """No other thread comes to run while something is written, as it does with the system's own `write`."""
+    write = held_write()
+    assert not turns_of_another_thread(lambda: write(file, LONG))
+    assert turns_of_another_thread(lambda: os.write(file, LONG))

@@ -61,6 +61,7 @@ class Capture:
     __slots__ = (
         "_arguments",
         "_clock",
+        "_hide",
         "_names",
         "_portraits",
         "_shown_names",
@@ -86,6 +87,7 @@ class Capture:
         self.redaction = Redaction.default() if redaction is None else redaction
         self.strict = strict
         self._clock = clock
+        self._hide = self.redaction.text if self.redaction.callback is None else None
         self._names = Names(self.redaction)
         self._portraits = Portraits()
         self._arguments = Arguments()
@@ -150,9 +152,11 @@ class Capture:
         """
         try:
             if type(value) is str and len(value) <= max_chars and value.isascii() and value.isprintable():
-                redaction = self.redaction
-                if redaction.callback is None:  # nothing to clean, to cut or to ask: most lines are so
-                    return _line(redaction.text(value), max_chars)
+                hide = self._hide
+                if hide is not None:  # nothing to clean, to cut or to ask: most lines are so
+                    text = hide(value)
+                    neat = text is value and "  " not in text and text.strip() is text
+                    return text if neat else _line(text, max_chars)
             if not isinstance(value, str):
                 value = self._value(value, max(_SMALLEST, 2 * max_chars))
                 text = value if isinstance(value, str) else encode(value).decode()
