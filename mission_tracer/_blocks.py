@@ -32,6 +32,8 @@ from mission_tracer.tools import ToolCall
 if TYPE_CHECKING:
     from mission_tracer._capture import Capture
 
+_scope = _context.scope
+
 F = TypeVar("F", bound=Callable[..., Any])
 H = TypeVar("H", Run, Step, ToolCall)
 
@@ -39,17 +41,15 @@ H = TypeVar("H", Run, Step, ToolCall)
 class Entry(Generic[H]):
     """One scope that has begun; knows how to become current and how to end."""
 
-    __slots__ = ("current", "handle")
+    __slots__ = ("handle",)
 
-    def __init__(self, handle: H, *, current: bool) -> None:
+    def __init__(self, handle: H) -> None:
         self.handle: H = handle
-        self.current = current
 
     def enter(self) -> Any:
         """Make the handle the current scope; return the one before."""
-        before = _context.scope.get()
-        if self.current:
-            _context.scope.set(self.handle)
+        before = _scope.get()
+        _scope.set(self.handle)
         return before
 
     def leave(self, before: Any) -> None:
@@ -58,9 +58,9 @@ class Entry(Generic[H]):
         In another context, where an abandoned coroutine may end, something else is current, and stays so; a block
         inside this one that was left open is left with it.
         """
-        now = _context.scope.get()
-        if self.current and (now is self.handle or _is_inside(now, self.handle)):
-            _context.scope.set(before)
+        now = _scope.get()
+        if now is self.handle or _is_inside(now, self.handle):
+            _scope.set(before)
 
     @property
     def note(self) -> Callable[[Any], None] | None:
@@ -86,6 +86,19 @@ class Telling(Entry[Step]):
         if error is None and self.handle.run.recorder.capture.mode == "full":
             self.handle.metadata(result=result)
         super().end(result, error)
+
+
+class Aside(Entry[H]):
+    """A scope that never is the current one: a tool call, or what records nothing."""
+
+    __slots__ = ()
+
+    def enter(self) -> Any:
+        """Leave the current scope as it is; return it."""
+        return _scope.get()
+
+    def leave(self, before: Any) -> None:
+        """Leave the current scope as it is."""
 
 
 def _is_inside(scope: Run | Step | None, handle: object) -> bool:
@@ -215,7 +228,7 @@ class MissionRun(Block[Run]):
         return self._open_run(recording, self._name or "mission", values, None, None)
 
     def _silent(self, recording: recorder.Recorder) -> Entry[Run]:
-        return Entry(Run(recording, None, name=self._name or ""), current=False)
+        return Aside(Run(recording, None, name=self._name or ""))
 
     def _open_run(
         self,
@@ -231,7 +244,7 @@ class MissionRun(Block[Run]):
         plan = [_describe(step, module) for step in self._plan]
         run = open_run(recording, spec, values=values, metadata=self._metadata, plan=plan)
         run.keeps_result = "result" in self._keeps
-        return Entry(run, current=True)
+        return Entry(run)
 
 
 _described: weakref.WeakValueDictionary[tuple[str, str | None], PlanStep] = weakref.WeakValueDictionary()
@@ -287,7 +300,7 @@ class PlanStep(Block[Step]):
         entry = self._enter_step(recording, scope, self._name or _name_of(function))
         if "args" in self._keeps and (given := _arguments(recording, function, args, kwargs, bound=bound)):
             entry.handle.metadata(arguments=given)
-        return Telling(entry.handle, current=True) if "result" in self._keeps else entry
+        return Telling(entry.handle) if "result" in self._keeps else entry
 
     def _begin_block(self, recording: recorder.Recorder) -> Entry[Step]:
         scope = _context.current()
@@ -298,13 +311,13 @@ class PlanStep(Block[Step]):
         return self._enter_step(recording, scope, name)
 
     def _silent(self, recording: recorder.Recorder) -> Entry[Step]:
-        return Entry(Step(Run(recording, None, name=""), self._name or "", None), current=False)
+        return Aside(Step(Run(recording, None, name=""), self._name or "", None))
 
     def _enter_step(self, recording: recorder.Recorder, scope: Run | Step, name: str) -> Entry[Step]:
         run, parent = (scope.run, scope) if isinstance(scope, Step) else (scope, None)
         about = self._shown(recording.capture) if self.about else name
         step = run.enter_step(name, about, parent, repeat=self._repeat, metadata=self._metadata)
-        return Entry(step, current=True)
+        return Entry(step)
 
     def _shown(self, capture: Capture) -> str:
         """Return the description without secrets; worked out once for a decorated function."""
@@ -349,10 +362,10 @@ class ToolCalls(Block[ToolCall]):
 
     def _call(self, scope: Run | Step | None, name: str, arguments: dict[str, Any]) -> Entry[ToolCall]:
         call = ToolCall(scope, name, arguments, keeps_result="result" in self._keeps, reduce=self._reduce)
-        return Entry(call, current=False)
+        return Aside(call)
 
     def _silent(self, recording: recorder.Recorder) -> Entry[ToolCall]:
-        return Entry(ToolCall(None, self._name or "", {}), current=False)
+        return Aside(ToolCall(None, self._name or "", {}))
 
 
 def _say_outside(recording: recorder.Recorder, what: str) -> None:

@@ -33,12 +33,13 @@ class StepTable:
         """
         step_id = self.newest.get(name, name)
         status = self.status.get(step_id)
-        ended = status not in {None, "pending", "in_progress"}
-        reopen = ended and (repeat == "reopen" or (repeat is None and status == "failed"))
-        if status == "in_progress" or (ended and not reopen):
-            step_id = self._successor(name)
-        self.entered(step_id, name, self.attempts.get(step_id, 0) + 1)
-        return step_id, self.attempts[step_id]
+        if status is not None and status != "pending":
+            reopen = repeat == "reopen" or (repeat is None and status == "failed")
+            if status == "in_progress" or not reopen:
+                step_id = self._successor(name)
+        attempt = self.attempts.get(step_id, 0) + 1
+        self.entered(step_id, name, attempt)
+        return step_id, attempt
 
     def entered(self, step_id: str, name: str, attempt: int) -> None:
         """Take in that a step was entered under a name."""

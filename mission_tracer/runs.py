@@ -319,41 +319,29 @@ class Run:
         stream = self.stream
         name = self.recorder.capture.name(name)
         if stream is not None and stream.shared and stream.journal.is_on_disk:
-            step_id, attempt = self._enter_shared(stream, name, description, parent, repeat)
+            record = functools.partial(self._record_entry, stream, name, description, parent)
+            with self._lock:
+                self._sharing = self._sharing or SharedSteps(stream, self._table)
+                step_id, attempt = self._sharing.enter(name, repeat, record)
         else:
             with self._lock:
                 step_id, attempt = self._table.enter(name, repeat)
-            self._record_entry(name, description, parent, step_id, attempt)
-        step = Step(self, step_id, parent, attempt=attempt)
+            if stream is not None:
+                self._record_entry(stream, name, description, parent, step_id, attempt)
+        step = Step(self, step_id, parent, attempt)
         if metadata:
             step.metadata(**metadata)
         return step
 
-    def _enter_shared(
-        self, stream: Stream, name: str, description: str, parent: Step | None, repeat: Repeat | None
-    ) -> tuple[str, int]:
-        record = functools.partial(self._record_entry, name, description, parent)
-        with self._lock:
-            self._sharing = self._sharing or SharedSteps(stream, self._table)
-            return self._sharing.enter(name, repeat, record)
-
-    def _record_entry(self, name: str, description: str, parent: Step | None, step_id: str, attempt: int) -> None:
-        stream = self.stream
-        if stream is not None:
-            fact_id, _, at = stream.stamp()
-            self.recorder.put(
-                stream,
-                StepEntered(
-                    id=fact_id,
-                    at=at,
-                    step_id=step_id,
-                    description=description,
-                    parent_step_id=parent.id if parent is not None else None,
-                    attempt=attempt,
-                    name=name if name != step_id else None,
-                    agent_id=self._agent_id,
-                ),
-            )
+    def _record_entry(
+        self, stream: Stream, name: str, description: str, parent: Step | None, step_id: str, attempt: int
+    ) -> None:
+        fact_id, _, at = stream.stamp()
+        above = parent.id if parent is not None else None
+        known_as = name if name != step_id else None
+        self.recorder.put(
+            stream, StepEntered(step_id, description, above, attempt, known_as, self._agent_id, id=fact_id, at=at)
+        )
 
     def leave_step(
         self,
@@ -365,24 +353,13 @@ class Run:
         metadata: dict[str, Any],
     ) -> None:
         """End a step."""
-        with self._lock:
-            self._table.left(step_id, status)
+        self._table.left(step_id, status)  # a single step of the interpreter: it needs no lock
         stream = self.stream
         if stream is not None:
             fact_id, _, at = stream.stamp()
+            agent = self._agent_id
             self.recorder.put(
-                stream,
-                StepLeft(
-                    id=fact_id,
-                    at=at,
-                    step_id=step_id,
-                    status=status,
-                    duration_ms=duration_ms,
-                    reason=reason,
-                    error=error,
-                    metadata=metadata,
-                    agent_id=self._agent_id,
-                ),
+                stream, StepLeft(step_id, status, duration_ms, reason, error, metadata, agent, id=fact_id, at=at)
             )
 
     def forked(self) -> None:

@@ -24,7 +24,7 @@ class Step:
 
     __slots__ = ("__weakref__", "_ended", "_metadata", "_started", "attempt", "id", "parent", "run")
 
-    def __init__(self, run: Run, step_id: str, parent: Step | None, *, attempt: int = 1) -> None:
+    def __init__(self, run: Run, step_id: str, parent: Step | None, attempt: int = 1) -> None:
         self.run = run
         self.id = step_id
         self.parent = parent
@@ -71,16 +71,18 @@ class Step:
         """End the step as skipped, before its block ends."""
         self._leave("skipped", reason)
 
-    @guarded()
     def end(self, error: BaseException | None = None) -> None:
         """End the step with its block: completed, or failed with what was raised.
 
         A generator whose consumer stopped early has done what was wanted of it.
         """
-        if error is None or isinstance(error, GeneratorExit):
-            self._leave("completed")
-        else:
-            self._leave("failed", error)
+        try:
+            if error is None or isinstance(error, GeneratorExit):
+                self._leave("completed")
+            else:
+                self._leave("failed", error)
+        except Exception as trouble:  # noqa: BLE001 - the guard, without the cost of a wrapper
+            self.trouble(trouble, "Step.end")
 
     def trouble(self, error: Exception, where: str) -> None:
         """Take an error of ours, as the recorder does."""
