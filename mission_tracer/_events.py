@@ -11,7 +11,7 @@ from mission_tracer.models import EventType
 if TYPE_CHECKING:
     from mission_tracer._capture import Capture
 
-_TYPES = frozenset(str(kind) for kind in EventType)
+_TYPES = {str(kind): str(kind) for kind in EventType}
 _SUMMARY = 500  # characters
 
 
@@ -39,11 +39,11 @@ def read_event(
 ) -> GivenEvent:
     """Make an event of any arguments: an unknown type becomes `custom`, with its name in the payload."""
     shown = None if payload is None else capture.mapping(payload)
-    if not isinstance(type, str) or type not in _TYPES:
-        shown = {**(shown or {}), "event_type": capture.text(type)}
-        type = "custom"
+    kind = _TYPES.get(type) if isinstance(type, str) else None
+    if kind is None:
+        kind, shown = "custom", {**(shown or {}), "event_type": capture.text(type)}
     return (
-        str(type),
+        kind,
         capture.text(summary, max_chars=_SUMMARY),
         shown,
         None if step is None else _id(step, capture.name, capture),

@@ -140,8 +140,6 @@ def log_event(
     """
     scope = _context.current()
     if isinstance(scope, Step):
-        scope.run.take_event(
-            summary, type, payload, scope if step is None else step, agent_id, idempotency_key
-        )
+        scope.run.take_event(summary, type, payload, scope if step is None else step, agent_id, idempotency_key)
     elif scope is not None:
         scope.take_event(summary, type, payload, step, agent_id, idempotency_key)

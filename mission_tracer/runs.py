@@ -142,9 +142,7 @@ class Run:
         """
         self.take_event(summary, type, payload, step, agent_id, idempotency_key)
 
-    def take_event(
-        self, summary: Any, type: Any, payload: Any, step: Any, agent_id: Any, idempotency_key: Any
-    ) -> None:
+    def take_event(self, summary: Any, type: Any, payload: Any, step: Any, agent_id: Any, idempotency_key: Any) -> None:
         """Log an event of the run as `log_event` does, which says what the arguments are."""
         stream = self.stream
         if stream is None:
@@ -155,10 +153,10 @@ class Run:
                 step = step.id
             if recorder.settings.strict:
                 check_event(type, summary, payload, step=step, agent_id=agent_id, idempotency_key=idempotency_key)
-            given = read_event(
+            kind, shown, details, step_id, agent, key = read_event(
                 recorder.capture, type, summary, payload, step, agent_id or self._agent_id, idempotency_key
             )
-            recorder.record_event(stream, *given)
+            recorder.record_event(stream, kind, shown, details, step_id, agent, key)
         except Exception as error:  # noqa: BLE001 - the guard, without the cost of a wrapper
             recorder.trouble(error, "Run.log_event")
 

@@ -12,7 +12,6 @@ from mission_tracer.steps import Step
 if TYPE_CHECKING:
     from mission_tracer.runs import Run
 
-_SUMMARY = 500  # characters
 _ITEMS = 10_000  # of a generator, kept for `reduce`
 
 
@@ -53,11 +52,9 @@ class ToolCall:
             self._begin(self._run, arguments)
 
     def _begin(self, run: Run, arguments: dict[str, Any]) -> None:
-        shown = run.recorder.capture.text(
-            ", ".join(f"{name}={value!r}" for name, value in arguments.items()), max_chars=200
-        )
+        said = run.recorder.capture.call(self._name, arguments)
         payload = {"tool": self._name, "call_id": self._id, "arguments": arguments}
-        run.write_event("tool_call", f"{self._name}({shown})", payload, self._step_id)
+        run.write_event("tool_call", said, payload, self._step_id)
 
     def trouble(self, error: Exception, where: str) -> None:
         """Take an error of ours, as the recorder does."""
@@ -84,7 +81,7 @@ class ToolCall:
         run = self._run
         if run is None or run.stream is None:
             return
-        duration = round((time.perf_counter() - self._started) * 1000, 3)
+        duration = int((time.perf_counter() - self._started) * 1_000_000) / 1000
         about = {"tool": self._name, "call_id": self._id, "duration_ms": duration}
         if isinstance(error, GeneratorExit):
             about["abandoned"] = True  # its consumer had enough
@@ -93,11 +90,10 @@ class ToolCall:
             return
         capture = run.recorder.capture
         keeps = self._keeps_result and capture.mode == "full"
-        value = self._value(result) if keeps else None
+        data = None
         if keeps:
-            about["result"] = capture.value(value)
-        summary = capture.summary(value) if keeps else ""
-        said = capture.text(f"{self._name}: {summary}" if summary else f"{self._name} returned", max_chars=_SUMMARY)
+            about["result"] = data = capture.value(self._value(result))
+        said = capture.returned(self._name, data)
         run.write_event("tool_result", said, about, self._step_id)
 
     def _value(self, result: Any) -> Any:

@@ -14,9 +14,10 @@ from mission_tracer._capture.arguments import Arguments
 from mission_tracer._capture.failures import described, words
 from mission_tracer._capture.fit import fit
 from mission_tracer._capture.glance import UNUSUAL, glance
+from mission_tracer._capture.lines import line, listed, summarized
 from mission_tracer._capture.plain import type_name
 from mission_tracer._capture.portraits import Portraits
-from mission_tracer._capture.walk import MORE, Names, Walk, clean
+from mission_tracer._capture.walk import Names, Walk, clean
 from mission_tracer._redact.redaction import Redaction
 from mission_tracer.errors import ConfigurationError
 
@@ -32,8 +33,9 @@ MODES = ("full", "names", "off")
 _SMALLEST = 64
 _SUMMARY = 300
 _SUMMARY_BYTES = 4096
-_SUMMARY_ITEMS = 5
 _ERROR = 500
+_ARGUMENTS = 200
+_RETURNED = 500
 _MOST_NAMES = 100
 _REMEMBERED = 1024
 _LONGEST_NAME = 100
@@ -156,15 +158,15 @@ class Capture:
                 if hide is not None:  # nothing to clean, to cut or to ask: most lines are so
                     text = hide(value)
                     neat = text is value and "  " not in text and text.strip() is text
-                    return text if neat else _line(text, max_chars)
+                    return text if neat else line(text, max_chars)
             if not isinstance(value, str):
                 value = self._value(value, max(_SMALLEST, 2 * max_chars))
                 text = value if isinstance(value, str) else encode(value).decode()
             else:
                 text = self._said(str.__str__(value), 2 * max_chars)
-            return _line(text, max_chars)
+            return line(text, max_chars)
         except Exception as error:  # noqa: BLE001 - capture never raises into the program
-            return _line(f"capture error: {self._failed(error)['capture_error']}", max_chars)
+            return line(f"capture error: {self._failed(error)['capture_error']}", max_chars)
 
     def name(self, name: str) -> str:
         """Hide secrets in a name or an id, and change nothing else; the redaction's callback is not asked.
@@ -197,9 +199,31 @@ class Capture:
                 return clean(type_name(type(value)))
             if isinstance(value, str):
                 return self.text(value)
-            return _line(_summarized(self._value(value, _SUMMARY_BYTES)), _SUMMARY)
+            return line(summarized(self._value(value, _SUMMARY_BYTES)), _SUMMARY)
         except Exception as error:  # noqa: BLE001 - capture never raises into the program
-            return _line(f"capture error: {self._failed(error)['capture_error']}", _SUMMARY)
+            return line(f"capture error: {self._failed(error)['capture_error']}", _SUMMARY)
+
+    def call(self, name: str, arguments: dict[str, Any]) -> str:
+        """Say a call in one line, `search(city='Chicago')`; its arguments are captured already."""
+        return f"{name}({self._put_together(listed(arguments, _ARGUMENTS), _ARGUMENTS)})"
+
+    def returned(self, name: str, data: Any) -> str:
+        """Say what a call returned in one line, `search: 3 items`; that is captured already."""
+        summary = "" if data is None else line(summarized(data), _SUMMARY)
+        if not summary:
+            return f"{name} returned"
+        said = f"{name}: {summary}"
+        # Beside a name that means a secret, whatever it is a secret.
+        return (
+            self.text(said, max_chars=_RETURNED)
+            if self.redaction.is_secret_key(name)
+            else self._put_together(said, _RETURNED)
+        )
+
+    def _put_together(self, text: str, most: int) -> str:
+        """Make a line of parts that are redacted already, each by itself."""
+        redaction = self.redaction
+        return text if redaction.callback is None and not redaction.patterns else self.text(text, max_chars=most)
 
     def exception(self, exc: BaseException) -> dict[str, Any]:
         """Capture an exception: type, message, traceback without local variables, cause or context, notes, members."""
@@ -212,9 +236,9 @@ class Capture:
         """Say an exception in one line: `ValueError: message`."""
         try:
             said, kind = words(exc), type_name(type(exc))
-            return _line(self._said(f"{kind}: {said}" if said else kind, 2 * _ERROR), _ERROR)
+            return line(self._said(f"{kind}: {said}" if said else kind, 2 * _ERROR), _ERROR)
         except Exception as error:  # noqa: BLE001 - capture never raises into the program
-            return _line(f"capture error: {self._failed(error)['capture_error']}", _ERROR)
+            return line(f"capture error: {self._failed(error)['capture_error']}", _ERROR)
 
     def _value(self, value: Any, max_bytes: int) -> Any:
         if self.redaction.callback is None:
@@ -243,34 +267,3 @@ def _is_mapping(value: Any) -> bool:
         return isinstance(value, Mapping)
     except Exception:  # noqa: BLE001 - a proxy of what is gone raises at every look
         return False
-
-
-def _line(text: str, most: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[: max(most - 3, 0)]}..."
-
-
-def _summarized(data: Any) -> str:
-    if isinstance(data, dict):
-        return ", ".join(
-            f"{_short(item)} fields" if name == MORE else f"{name}: {_short(item)}" for name, item in data.items()
-        )
-    if isinstance(data, list):
-        count = len(data)
-        last = data[-1] if data else None
-        if isinstance(last, str) and last.startswith(f"{MORE} ") and last.endswith(" more"):
-            count += int(last.split()[1]) - 1
-        shown = ", ".join(_short(item) for item in data[:_SUMMARY_ITEMS])
-        return f"{count} item{'' if count == 1 else 's'}" + (f": {shown}" if shown else "")
-    return _short(data)
-
-
-def _short(data: Any) -> str:
-    """Say a part of a result in a few words."""
-    if isinstance(data, str):
-        return data
-    if isinstance(data, list):
-        return f"{len(data)} item{'' if len(data) == 1 else 's'}"
-    if isinstance(data, dict):
-        return f"{len(data)} field{'' if len(data) == 1 else 's'}"
-    return "none" if data is None else str(data).lower() if isinstance(data, bool) else str(data)

@@ -13,7 +13,7 @@ UNUSUAL: Any = object()
 """The answer for whatever is larger, deeper or stranger: walk over it."""
 
 _MOST_PARTS = 16
-_LONGEST = 256
+_LONGEST = 2048
 _DEEPEST = 3
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
@@ -44,9 +44,10 @@ def glance(value: Any, names: Callable[[str], tuple[str, bool]], text: Callable[
 def _mapping(
     value: dict[Any, Any], names: Callable[[str], tuple[str, bool]], text: Callable[[str], str], depth: int
 ) -> Any:
-    # Whether {"name": ..., "value": ...} hides its value is the walk's business.
-    if len(value) > _MOST_PARTS or depth > _DEEPEST or "value" in value:
+    if len(value) > _MOST_PARTS or depth > _DEEPEST:
         return UNUSUAL
+    if "value" in value and ("name" in value or "key" in value):
+        return UNUSUAL  # whether {"name": ..., "value": ...} hides its value is the walk's business
     shown: dict[str, Any] = {}
     for key, item in value.copy().items():
         if type(key) is not str:

@@ -167,6 +167,7 @@ def test_a_secret_is_shown_in_no_position(place: Any, secret: str) -> None:
     """Wherever a secret stands in a value, no output of capture shows it."""
     value = place(secret)
     error = RuntimeError(f"{value!r} and {value!s}")
+    arguments = CAPTURE.arguments(agent, (value,), {"x": value})
     outputs = [
         CAPTURE.value(value),
         CAPTURE.value([value, {"k": value}]),
@@ -175,13 +176,38 @@ def test_a_secret_is_shown_in_no_position(place: Any, secret: str) -> None:
         CAPTURE.text(str(value), max_chars=500),
         CAPTURE.summary(value),
         CAPTURE.summary({"r": value}),
-        CAPTURE.arguments(agent, (value,), {"x": value}),
+        arguments,
+        CAPTURE.call("find", arguments),
+        CAPTURE.returned("find", CAPTURE.value(value)),
         CAPTURE.exception(error),
         CAPTURE.error(error),
     ]
     for output in outputs:
         assert secret not in str(output)
         assert secret[-12:] not in str(output)
+
+
+def test_a_call_and_its_result_are_said_in_a_line() -> None:
+    """A call reads as in code; what it returned reads like a sentence."""
+    assert CAPTURE.call("find", {"city": "Chicago", "count": 3}) == "find(city='Chicago', count=3)"
+    assert CAPTURE.call("find", {}) == "find()"
+    assert CAPTURE.returned("find", [1, 2]) == "find: 2 items: 1, 2"
+    assert CAPTURE.returned("find", None) == "find returned"
+    assert CAPTURE.returned("find", "") == "find returned"
+    assert len(CAPTURE.call("find", {"text": "x" * 5000})) == len("find()") + 200
+
+
+def test_what_a_secretly_named_call_returned_is_hidden() -> None:
+    """The result of a call whose name means a secret is not said."""
+    assert CAPTURE.returned("get_password", "swordfish-7") == "get_password: [redacted]"
+
+
+@pytest.mark.parametrize("setting", [[r"card=\d+", r"find: \d+"], lambda path, value: str(value).replace("77", "..")])
+def test_rules_of_the_user_see_whole_lines(setting: Any) -> None:
+    """A user's patterns and callback are asked for the line of a call too, not only for its parts."""
+    capture = Capture(redaction=Redaction.build(setting), strict=True)
+    assert "77" not in capture.call("pay", {"card": 77})
+    assert "77" not in capture.returned("find", 77)
 
 
 FILLERS = st.sampled_from(["", "lorem ipsum ", "x", "a,b;c=d ", "y\n", "\\\\n", '"', "'", "("])
