@@ -148,6 +148,14 @@ class DeliveryLog:
             self._unwritten.remove(record)
         return True
 
+    def has_grown(self) -> bool:
+        """Say whether others appended something that was not read yet.
+
+        Raises:
+            OSError: The log cannot be read.
+        """
+        return self._file is not None and self._file.size() != self._size + self._own
+
     def catch_up(self) -> None:
         """Take in what the owner of refused facts decided: others may append that without the lock.
 
@@ -159,7 +167,7 @@ class DeliveryLog:
             return
         if self.is_behind:
             self._write_rest(file)
-        if file.size() == self._size + self._own:
+        if not self.has_grown():
             return
         reader = Reader(self._path)
         try:

@@ -163,6 +163,13 @@ class Roster:
         return bool(self.fresh) or self._freed
 
     @property
+    def is_still(self) -> bool:
+        """Say whether a look at everything would find nothing."""
+        if self.has_news or self._waiting or self._elsewhere or not self._strangers.is_still:
+            return False
+        return all(_is_still(lane) for lane in self._lanes.values())
+
+    @property
     def is_crowded(self) -> bool:
         """Say whether runs wait for a lane because too many are open."""
         return self._is_full() and bool(self._waiting or self._strangers)
@@ -175,8 +182,7 @@ class Roster:
         self._freed = False
         found = self._take_fresh()
         if everything:
-            found = self.lanes()
-            self._look_around(found)
+            found += self._look_around()
         return found + self._open_some()
 
     def postpone(self) -> None:
@@ -207,17 +213,19 @@ class Roster:
             if not (self._is_full() and self._ledger.lighten(own)):
                 self._heavy[key] = None
 
-    def _look_around(self, lanes: list[Lane]) -> None:
-        """Look at what other processes did."""
-        for lane in lanes:
+    def _look_around(self) -> list[Lane]:
+        """Look at what other processes did; return the lanes that may have work for it."""
+        moved = [lane for lane in self.lanes() if self.is_crowded or not _is_still(lane)]
+        for lane in moved:
             with suppress(OSError):
                 lane.catch_up()
         elsewhere, self._elsewhere = self._elsewhere, set()
         for key in elsewhere:
             self._waiting.setdefault(key, 0.0)
-        if self._strangers.look({*self._ledger.keys(), *self._lanes}):
-            for lane in lanes:
+        if self._strangers.look(lambda: {*self._ledger.keys(), *self._lanes}):
+            for lane in self.lanes():
                 self._bury_if_dead(lane)
+        return moved
 
     def _bury_if_dead(self, lane: Lane) -> None:
         own = self._ledger[lane.key]
@@ -398,3 +406,10 @@ class Roster:
             lane.abandon()
         self._ledger.clear()
         self._begin()
+
+
+def _is_still(lane: Lane) -> bool:
+    try:
+        return lane.is_still()
+    except OSError:
+        return False

@@ -47,22 +47,31 @@ class Strangers:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def look(self, known: set[str]) -> bool:
+    @property
+    def is_still(self) -> bool:
+        """Say whether a look would find nothing."""
+        return self._directory is None or not (self._waiting or self._is_due or self._has_changed(self._directory))
+
+    @property
+    def _is_due(self) -> bool:
+        return self._full_at is None or self._monotonic() - self._full_at >= _FULL
+
+    def _has_changed(self, directory: Directory) -> bool:
+        return directory.changed_at() != self._changed_at
+
+    def look(self, known: Callable[[], set[str]]) -> bool:
         """Look for runs; say whether this was a thorough look, at old ones too.
 
         Args:
-            known: Runs that need no look.
+            known: Returns the runs that need no look.
         """
         directory = self._directory
-        if directory is None:
+        thorough = self._is_due
+        if directory is None or not (thorough or self._has_changed(directory)):
             return False
-        now = self._monotonic()
-        thorough = self._full_at is None or now - self._full_at >= _FULL
         changed_at = directory.changed_at()
-        if not thorough and changed_at == self._changed_at:
-            return False
         if thorough:
-            self._full_at = now
+            self._full_at = self._monotonic()
             self._seen.clear()
             self._waiting.clear()
             with suppress(OSError):
@@ -73,7 +82,8 @@ class Strangers:
         keys = directory.keys()
         self._skipped &= set(keys)
         self._seen &= set(keys)  # one that was put away may come back
-        fresh = [key for key in keys if key not in self._seen and key not in self._skipped and key not in known]
+        passed = self._seen | self._skipped | known()
+        fresh = [key for key in keys if key not in passed]
         self._waiting.extend(fresh)
         self._seen.update(fresh)
         return thorough

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mission_tracer._transport import Transport
 
 MAX_THREADS = 40
-_POLL = 1.0  # how often an idle sender looks whether another process wrote
+_POLL = 2.0  # how often an idle sender looks whether another process wrote
 _BRISK = 0.025  # how often a sender looks that had work a moment ago
 _AWAKE = 0.5  # how long "a moment ago" is
 _LEISURE = 5.0  # how long a further thread waits for work before it ends
@@ -307,12 +307,19 @@ class Sender:
             # Whoever recorded before `asleep` was set did not ring.
             if self._stopped or (watch and self._lanes.has_news and not self._looking):
                 return
-            self._bell.wait(timeout)
+            while not self._bell.wait(timeout) and watch and timeout == _POLL and self._is_quiet():
+                pass
         finally:
             with self.progress:
                 self._idle -= 1
                 if watch:
                     self._watched = False
+
+    def _is_quiet(self) -> bool:
+        """Say whether the watching thread may wait on: it costs next to nothing as long as nobody does anything."""
+        with self.progress:
+            busy = self._stopped or self._running or self._ready or self._resting or self._gate.opens_at
+            return not busy and self._lanes.is_still
 
     # ---- under the lock ----
 

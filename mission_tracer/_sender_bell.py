@@ -24,6 +24,6 @@ class Bell:
         with suppress(RuntimeError):  # it rings already
             self._silent.release()
 
-    def wait(self, timeout: float) -> None:
-        """Wait until it rings, or until the time is up, in seconds."""
-        self._silent.acquire(timeout=timeout)
+    def wait(self, timeout: float) -> bool:
+        """Wait until it rings, or until the time is up, in seconds; say whether it rang."""
+        return self._silent.acquire(timeout=timeout)

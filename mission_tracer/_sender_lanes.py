@@ -8,11 +8,16 @@ from mission_tracer._lane import Lane
 
 
 class Lanes(Protocol):
-    """Where the sender's lanes come from and go to; called from one thread at a time, never under a lock."""
+    """Where the sender's lanes come from and go to; methods are called from one thread at a time, under no lock."""
 
     @property
     def has_news(self) -> bool:
         """Say whether this process recorded something that `renew` has not looked at yet."""
+        ...
+
+    @property
+    def is_still(self) -> bool:
+        """Say whether a look at everything would find nothing; quick, and asked under the sender's lock."""
         ...
 
     @property
