@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import httpcore  # noqa: F401 - httpx imports it when it is needed first, and two threads at once get half of it
+import httpcore
 import httpx
 import msgspec
 
@@ -26,10 +26,24 @@ _CONNECT = 5.0
 _LOCKED_OUT = {401, 403}
 _ON_THE_WAY = {408, 502, 503, 504}
 _MOST = 64 * 1024 * 1024  # bytes of one answer; more is no answer of the API's
+_KEPT = 3.0  # seconds; shorter than any server's own patience: a connection that it is about to close loses a request
+
+# What is raised while the way to the server is made, when nothing was asked for yet; and later.
+_NO_WAY = (
+    httpcore.ConnectError,
+    httpcore.ConnectTimeout,
+    httpcore.PoolTimeout,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
+_BROKEN = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
 
 
 class Transport:
     """Send the sender's requests over kept connections; safe to share between threads.
+
+    Below httpx, on httpcore, which does its work: a client's cookies, redirects, hooks and log lines, and models of a
+    request and an answer, are of no use here, and they take more than half of the processor's time of a request.
 
     Args:
         base_url: Where the API is, without a slash at the end.
@@ -51,27 +65,26 @@ class Transport:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
-        self._base = base_url
-        self._headers = httpx.Headers(
-            {
-                "authorization": f"Bearer {api_key}",
-                "accept": "application/json",
-                "content-type": "application/json",
-                "user-agent": user_agent,
-            }
-        ).raw
+        self._base = httpx.URL(base_url)
+        self._headers = [
+            (b"host", self._base.netloc),
+            (b"authorization", f"Bearer {api_key}".encode()),
+            (b"accept", b"application/json"),
+            (b"accept-encoding", b"identity"),
+            (b"content-type", b"application/json"),
+            (b"user-agent", user_agent.encode()),
+        ]
         self._timeout = timeout
         self._extensions = _extensions(timeout)
-        # Below httpx's client: cookies, redirects, hooks and a log line a request are of no use here, and they take a
-        # third of the processor's time of a request.
-        self._transport = httpx.HTTPTransport(
-            # Shorter than any server's own patience: a connection the server is about to close loses a request.
-            limits=httpx.Limits(
-                max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=3.0
-            ),
-            proxy=_proxy(base_url),
+        self._pool = _pool(_proxy(base_url), connections)
+        self._url = functools.lru_cache(maxsize=64)(self._make_url)  # a run's events all go to one
+
+    def _make_url(self, target: str) -> httpcore.URL:
+        base = self._base
+        prefix = base.raw_path.rstrip(b"/")
+        return httpcore.URL(
+            scheme=base.raw_scheme, host=base.raw_host, port=base.port, target=prefix + target.encode("ascii")
         )
-        self._url = functools.lru_cache(maxsize=64)(httpx.URL)  # a run's events all go to one
 
     def exchange(self, call: Call, *, within: float | None = None) -> Answer | Unsent | Lost:
         """Send one request and sort what came of it.
@@ -85,36 +98,40 @@ class Transport:
         )
         timeout = self._timeout if within is None else min(within, self._timeout)
         until = time.monotonic() + timeout
+        content, headers = request.content, self._headers
+        if content is not None:
+            headers = [*headers, (b"content-length", b"%d" % len(content))]
         try:
-            response = self._transport.handle_request(
-                httpx.Request(
+            response = self._pool.handle_request(
+                httpcore.Request(
                     request.method,
-                    self._url(self._base + request.target),
-                    headers=self._headers,
-                    content=request.content,
+                    self._url(request.target),
+                    headers=headers,
+                    content=content,
                     extensions=self._extensions if within is None else _extensions(timeout),
                 )
             )
             try:
-                content = _read(response, until=until)
+                answer = _read(response, until=until)
             finally:
                 response.close()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+        except _NO_WAY as error:
             return Unsent(_say(error))
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        except _BROKEN as error:
             return Lost(_say(error))
-        return self._sort(response, content)
+        return self._sort(response, answer)
 
     def close(self) -> None:
         """Close the connections."""
-        self._transport.close()
+        self._pool.close()
 
-    def _sort(self, response: httpx.Response, content: bytes) -> Answer | Unsent | Lost:
-        status = response.status_code
+    def _sort(self, response: httpcore.Response, content: bytes) -> Answer | Unsent | Lost:
+        status = response.status
         if 200 <= status < 300:
             return _success(status, content)
-        why = explain(status, response.headers.get("content-type"), content)
-        after = retry_after(response.headers, self._clock())
+        headers = httpx.Headers(response.headers)
+        why = explain(status, headers.get("content-type"), content)
+        after = retry_after(headers, self._clock())
         if status in _LOCKED_OUT:
             # 403 may be said of a single mission, such as one of another account.
             return Unsent(why, after, locked_out=True, here=status == 403)
@@ -138,26 +155,42 @@ def _proxy(base_url: str) -> str | None:
     return found if "://" in found else f"http://{found}"
 
 
+def _pool(proxy: str | None, connections: int) -> httpcore.ConnectionPool:
+    """Keep connections as an `httpx.HTTPTransport` does."""
+    options: dict[str, Any] = {
+        "ssl_context": httpx.create_ssl_context(),
+        "max_connections": connections,
+        "max_keepalive_connections": connections,
+        "keepalive_expiry": _KEPT,
+    }
+    if proxy is None:
+        return httpcore.ConnectionPool(**options)
+    told = httpx.Proxy(proxy)
+    url = httpcore.URL(scheme=told.url.raw_scheme, host=told.url.raw_host, port=told.url.port, target=told.url.raw_path)
+    kind = httpcore.SOCKSProxy if told.url.scheme.startswith("socks") else httpcore.HTTPProxy
+    return kind(url, proxy_auth=told.raw_auth, **options)
+
+
 def _extensions(timeout: float) -> dict[str, Any]:
-    return {"timeout": httpx.Timeout(timeout, connect=min(_CONNECT, timeout)).as_dict()}
+    return {"timeout": {"connect": min(_CONNECT, timeout), "read": timeout, "write": timeout, "pool": timeout}}
 
 
-def _read(response: httpx.Response, *, until: float) -> bytes:
+def _read(response: httpcore.Response, *, until: float) -> bytes:
     """Read an answer; one that comes drop by drop must not keep a thread for ever.
 
     Raises:
-        httpx.ReadTimeout: It takes too long.
-        httpx.DecodingError: It is too large.
+        httpcore.ReadTimeout: It takes too long.
+        httpcore.ReadError: It is too large.
     """
     parts = []
     size = 0
-    for part in response.iter_bytes():
+    for part in response.iter_stream():
         parts.append(part)
         size += len(part)
         if size > _MOST:
-            raise httpx.DecodingError("the answer is too large")
+            raise httpcore.ReadError("the answer is too large")
         if time.monotonic() > until:
-            raise httpx.ReadTimeout("the answer takes too long")
+            raise httpcore.ReadTimeout("the answer takes too long")
     return b"".join(parts)
 
 
