@@ -204,17 +204,16 @@ class Lane:
         return self.running > 0 or not (resting or self.is_drained())
 
     def is_still(self) -> bool:
-        """Say whether it goes on being nothing to do here, as far as the lengths of the run's files tell.
-
-        Raises:
-            OSError: They cannot be read.
-        """
+        """Say whether it goes on being nothing to do here, as far as the lengths of the run's files tell."""
         state = self.state
         if self._window or self.running or state.retries or state.closed or state.joined or state.parked:
             return False
         if self._memory is not None and self._memory.end() != self._taken_to:
             return False
-        return self._reader.size() == self._read_to and not (self._log.is_behind or self._log.has_grown())
+        try:
+            return self._reader.size() == self._read_to and not (self._log.is_behind or self._log.has_grown())
+        except OSError:
+            return False
 
     def is_over(self) -> bool:
         """Say whether the run is at its end and nothing is left to deliver.

@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import islice
 
 from mission_tracer._books import Stats, count_files
 from mission_tracer._directory import Directory, is_free
@@ -80,11 +79,7 @@ class Roster:
             monotonic=monotonic,
         )
         self._strangers = Strangers(
-            directory if adopt else None,
-            retention=retention,
-            most_bytes=most_bytes,
-            clock=clock,
-            monotonic=monotonic,
+            directory if adopt else None, retention=retention, most_bytes=most_bytes, clock=clock, monotonic=monotonic
         )
         self._ledger = Ledger(directory, self.lane)
         self._begin()
@@ -165,9 +160,8 @@ class Roster:
     @property
     def is_still(self) -> bool:
         """Say whether a look at everything would find nothing."""
-        if self.has_news or self._waiting or self._elsewhere or not self._strangers.is_still:
-            return False
-        return all(_is_still(lane) for lane in self._lanes.values())
+        quiet = not (self.has_news or self._waiting or self._elsewhere) and self._strangers.is_still
+        return quiet and all(lane.is_still() for lane in self._lanes.values())
 
     @property
     def is_crowded(self) -> bool:
@@ -215,7 +209,7 @@ class Roster:
 
     def _look_around(self) -> list[Lane]:
         """Look at what other processes did; return the lanes that may have work for it."""
-        moved = [lane for lane in self.lanes() if self.is_crowded or not _is_still(lane)]
+        moved = [lane for lane in self.lanes() if self.is_crowded or not lane.is_still()]
         for lane in moved:
             with suppress(OSError):
                 lane.catch_up()
@@ -348,7 +342,7 @@ class Roster:
 
     def _lighten(self) -> None:
         """Let go of what is only kept for a quick look: runs that nobody here writes any more wait in the directory."""
-        for key in list(islice(self._heavy, _LIGHTENED)):
+        for key in list(self._heavy)[:_LIGHTENED]:
             del self._heavy[key]
             own = self._ledger[key]
             if own is not None and not self._ledger.lighten(own):
@@ -406,10 +400,3 @@ class Roster:
             lane.abandon()
         self._ledger.clear()
         self._begin()
-
-
-def _is_still(lane: Lane) -> bool:
-    try:
-        return lane.is_still()
-    except OSError:
-        return False

@@ -175,8 +175,8 @@ class Sender:
                 try:
                     if self._step():
                         leave_at = self._monotonic() + _LEISURE
-                    elif self._monotonic() >= leave_at and self._may_leave():
-                        return
+                    elif self._monotonic() >= leave_at and self._watched:
+                        return  # another one watches for work
                 except BaseException as error:  # noqa: BLE001 - the sender must outlive whatever happens in it
                     self._complain(error)
         finally:
@@ -190,11 +190,6 @@ class Sender:
         if not self._stopped:
             self._notices.say("error", "the sender met an error and goes on", cause="sender", why=repr(error))
             time.sleep(_BRISK)  # whatever it is, not in a hot loop
-
-    def _may_leave(self) -> bool:
-        """Let a thread go when another one watches for work."""
-        with self.progress:
-            return self._watched
 
     def _step(self, *, within: Callable[[], float] | None = None) -> bool:
         """Deliver one fact, or wait for one; say whether there was one.
