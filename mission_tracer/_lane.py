@@ -22,6 +22,7 @@ from mission_tracer._lane_state import Track
 _WINDOW = 256
 _WIDTH = 8
 _PATIENCE = 5.0  # seconds of work in a row from which on events go side by side
+_CALM = 0.5  # and less than so much until they follow one another again
 _RESTING = 4  # so many events may stand aside before the whole run pauses
 _LINE = 400  # bytes; a guess at a fact's length
 
@@ -82,6 +83,7 @@ class Lane:
         # only known to be not long before its last record.
         self._suspects = 0 if log.predecessor_at is None else _WIDTH
         self._suspected_at = 0.0 if log.predecessor_at is None else log.predecessor_at - timeout
+        self._is_late = False
         self._closing = False
         self._counting = threading.Lock()
         self._settled: dict[str, tuple[int, int]] = {}  # writer -> how many facts are delivered, and rejected
@@ -122,7 +124,10 @@ class Lane:
     def _width(self) -> int:
         """Say how many facts may be under way at once: more than one only if there is much to do."""
         behind = (self._reader.size() - self._read_to) // _LINE if len(self._window) >= _WINDOW // 2 else 0
-        return _WIDTH if self.courier.latency * (len(self._window) + behind) > _PATIENCE else 1
+        # Once their order is lost there is no use in waiting for the last of them one by one.
+        enough = _CALM if self._is_late else _PATIENCE
+        self._is_late = self.courier.latency * (len(self._window) + behind) > enough
+        return _WIDTH if self._is_late else 1
 
     def give_back(self, item: Item) -> None:
         """End an attempt; facts that are done leave the window."""
@@ -231,6 +236,11 @@ class Lane:
     def is_resumable(self) -> bool:
         """Say whether another lane can go on where this one stops."""
         return self._log.is_resumable()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Say whether nothing that was read is still to be delivered."""
+        return not self._window
 
     @property
     def is_on_disk(self) -> bool:

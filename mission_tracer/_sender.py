@@ -237,7 +237,9 @@ class Sender:
             with self.progress:
                 self._running -= 1
                 self._settle(lane, item, pause, started)
-                self.progress.notify_all()
+                if not item.free or lane.is_at_rest:
+                    # Who waits looks now and then anyhow: to wake them for each event would cost as much as it does.
+                    self.progress.notify_all()
 
     def _release(self, lane: Lane) -> None:
         try:
