@@ -39,9 +39,7 @@ def record(name: str) -> None:
 
 
 def finish() -> None:
-    from opentelemetry import trace
+    from mlflow.tracing import get_bridged_tracer_provider  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-    mlflow.flush_trace_async_logging()
-    provider: Any = trace.get_tracer_provider()
-    if hasattr(provider, "force_flush"):
-        provider.force_flush(600_000)
+    # Its own `flush_trace_async_logging` knows only its own server; what goes out over OTLP is the provider's.
+    get_bridged_tracer_provider().force_flush(600_000)
