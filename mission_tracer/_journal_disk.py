@@ -47,7 +47,7 @@ class Disk:
         self._leave(error)
 
     def took(self, seconds: float) -> None:
-        """Take in how long it took for a fact; when that is long for the second time, facts go to memory for a while."""
+        """Take in how long it took for a fact; after the second long wait, facts go to memory for a while."""
         if seconds <= _SLOW:
             return
         now = self.monotonic()

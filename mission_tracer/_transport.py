@@ -127,6 +127,8 @@ class Transport:
 
     def _sort(self, response: httpcore.Response, content: bytes) -> Answer | Unsent | Lost:
         status = response.status
+        if any(name.lower() == b"content-encoding" for name, _ in response.headers):
+            content = _decoded(response, content)
         if 200 <= status < 300:
             return _success(status, content)
         headers = httpx.Headers(response.headers)
@@ -192,6 +194,14 @@ def _read(response: httpcore.Response, *, until: float) -> bytes:
         if time.monotonic() > until:
             raise httpcore.ReadTimeout("the answer takes too long")
     return b"".join(parts)
+
+
+def _decoded(response: httpcore.Response, content: bytes) -> bytes:
+    """Unpack the answer of one that packs it unasked; what cannot be unpacked stays as it is."""
+    try:
+        return httpx.Response(response.status, headers=response.headers, content=content).content
+    except httpx.DecodingError:
+        return content
 
 
 def _encoded(call: Call) -> bytes:
