@@ -32,7 +32,7 @@ def runs(*, mission: str | None, status: str | None, limit: int, offline: bool, 
     Those of the API, and those of this machine that it does not have yet.
     """
     found = sources(offline=offline)
-    seen = [run for run in _all_runs(found) if _matches(run, mission, status)]
+    seen = [run for run in found.asked(_all_runs, _local_runs) if _matches(run, mission, status)]
     chosen = sorted(seen, key=lambda run: aware(run.started_at), reverse=True)[:limit]
     if as_json:
         print_json(chosen)
@@ -42,15 +42,16 @@ def runs(*, mission: str | None, status: str | None, limit: int, offline: bool, 
         print_table(("run", "mission", "status", "started", "took", ""), [_row(run) for run in chosen])
 
 
+def _local_runs(found: Sources) -> list[RunPicture]:
+    return [run for books in journals.all_books(found.directory) if (run := _outline(found, books)) is not None]
+
+
 def _all_runs(found: Sources) -> list[RunPicture]:
-    local = [run for books in journals.all_books(found.directory) if (run := _outline(found, books)) is not None]
-    if not found.online:
-        return local
     with found.client() as client:
         names = {mission.mission_id: mission.name for mission in islice(client.missions.list(page_size=100), _NAMED)}
         there = [remote.outline(data, names.get(data.mission_id, data.mission_id)) for data in remote.recent(client)]
     known = {run.run_id for run in there}
-    return there + [run for run in local if run.run_id not in known]
+    return there + [run for run in _local_runs(found) if run.run_id not in known]
 
 
 def _outline(found: Sources, books: journals.Books) -> RunPicture | None:
@@ -79,15 +80,7 @@ def missions(*, limit: int, offline: bool, as_json: bool) -> None:
 
     Those of the API, or offline those that were recorded on this machine.
     """
-    found = sources(offline=offline)
-    if found.online:
-        with found.client() as client:
-            rows: list[dict[str, Any]] = [
-                {"mission_id": m.mission_id, "name": m.name, "description": m.description, "created_at": m.created_at}
-                for m in islice(client.missions.list(page_size=100), limit)
-            ]
-    else:
-        rows = _recorded(found)[:limit]
+    rows = sources(offline=offline).asked(_all_missions, _local_missions)[:limit]
     if as_json:
         print_json(rows)
     elif not rows:
@@ -98,7 +91,15 @@ def missions(*, limit: int, offline: bool, as_json: bool) -> None:
         )
 
 
-def _recorded(found: Sources) -> list[dict[str, Any]]:
+def _all_missions(found: Sources) -> list[dict[str, Any]]:
+    with found.client() as client:
+        return [
+            {"mission_id": m.mission_id, "name": m.name, "description": m.description, "created_at": m.created_at}
+            for m in islice(client.missions.list(page_size=100), _NAMED)
+        ]
+
+
+def _local_missions(found: Sources) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for books in journals.all_books(found.directory):
         row = rows.setdefault(books.mission, {"mission_id": None, "name": books.mission, "runs": 0})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import click
 
@@ -15,6 +16,8 @@ from mission_tracer.cli.surroundings import settings
 from mission_tracer.client import MissionsClient
 from mission_tracer.errors import APIConnectionError, APIStatusError
 from mission_tracer.settings import Settings
+
+T = TypeVar("T")
 
 _TIMEOUT = 15.0
 
@@ -43,6 +46,27 @@ class Sources:
         with MissionsClient(self._here.api_key, self._here.base_url, timeout=_TIMEOUT, max_retries=1) as client:
             yield client
 
+    def asked(self, there: Callable[[Sources], T], here: Callable[[Sources], T]) -> T:
+        """Return what the API answers, or what is here where it cannot be asked.
+
+        Args:
+            there: Asks the API.
+            here: Reads the journals.
+
+        Raises:
+            APIError: The API refuses.
+        """
+        if self.online:
+            try:
+                return there(self)
+            except APIConnectionError as error:
+                self._goes_offline(error)
+        return here(self)
+
+    def _goes_offline(self, error: APIConnectionError) -> None:
+        click.echo(f"the API cannot be asked ({error.args[0]}): this is what was recorded here", err=True)
+        self.online = False
+
     def find(self, word: str | None) -> RunPicture | None:
         """Return the run that a word means, the newest one for `None`; `None`: there is no such run.
 
@@ -62,8 +86,7 @@ class Sources:
         except APIConnectionError as error:
             if local is None:
                 raise
-            click.echo(f"the API cannot be asked ({error.args[0]}): this is what was recorded here", err=True)
-            self.online = False
+            self._goes_offline(error)
             return local
 
     def _ask(self, word: str | None, local: RunPicture | None) -> RunPicture | None:

@@ -75,6 +75,8 @@ def _steer(verb: str, word: str, *, offline: bool) -> None:
             if local is None:
                 raise
         else:
+            if verb == "cancel" and key is not None and local is not None:
+                _end_here(key, local)
             return
     if local is None or key is None:
         raise no_run(word, found)
@@ -100,6 +102,15 @@ def _tell(verb: str, word: str, local: RunPicture | None, found: Sources) -> Non
             mission_id, run_id = data.mission_id, data.run_id
         answer = getattr(client.missions.runs, verb)(run_id, mission_id=mission_id)
         click.echo(f"run {run_id} is {answer.status}")
+
+
+def _end_here(key: str, local: RunPicture) -> None:
+    """Let a cancelled run be over on this machine too, unless a living program goes on recording it."""
+    pen = Pen(settings(), key)
+    if (local.is_open or local.status == "interrupted") and not journals.is_written(pen.path):
+        kind, fields = _FACTS["cancel"]
+        pen.write(kind, **fields)
+        pen.close()
 
 
 def _write(verb: str, key: str, local: RunPicture) -> None:

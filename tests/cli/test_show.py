@@ -177,3 +177,16 @@ def test_without_a_run_of_this_machine_the_newest_of_the_api_is_shown(call: Call
         mission = client.missions.create(name="Wash windows")
         runs = [client.missions.runs.create(mission.mission_id) for _ in range(3)]
     assert call("show", "--json").json["run_id"] == runs[-1].run_id
+
+
+def test_with_the_api_out_of_reach_the_journals_are_listed(
+    recorded: str, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`runs` and `missions` fall back to what was recorded here, and say so."""
+    monkeypatch.setenv("TELNYX_API_KEY", "x")
+    monkeypatch.setenv("TELNYX_BASE_URL", "http://127.0.0.1:9/v2")
+    for words, wanted in ((["runs"], recorded), (["missions"], "Wash windows")):
+        said = call(*words)
+        assert (said.status, said.err.count("\n")) == (0, 1)
+        assert said.err.startswith("the API cannot be asked (ConnectError: ")
+        assert wanted in said.out

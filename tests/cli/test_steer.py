@@ -62,6 +62,27 @@ def test_offline_the_journal_says_it(started: str, call: Call, monkeypatch: pyte
         assert call("show", started, "--json").json["status"] == "cancelled"
 
 
+@pytest.mark.parametrize("answer", ["accept", "conflict"])
+def test_a_run_that_is_cancelled_is_over_here_too(
+    answer: str, started: str, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelling a run of this machine ends it at the API at once, its steps with the next delivery."""
+    with processes.served("--behaviour", f"same_status={answer}") as url:
+        monkeypatch.setenv("TELNYX_API_KEY", "x")
+        monkeypatch.setenv("TELNYX_BASE_URL", url)
+        call("step", "start", "research", "--run", started)
+        assert call("sync").status == 0
+        assert call("cancel", started).out.endswith(" is cancelled\n")
+        run = call("show", started, "--json").json
+        assert (run["status"], run["source"]) == ("cancelled", "api")
+        assert call("show", started, "--json", "--offline").json["status"] == "cancelled"
+        assert call("sync").status == 0
+        run = call("show", started, "--json").json
+        assert (run["status"], [step["status"] for step in run["steps"]]) == ("cancelled", ["failed"])
+        [books] = call("status", "--json").json["runs"]
+        assert (books["put_away"], books["pending"], books["rejected"]) == (True, 0, 0)
+
+
 def test_a_living_program_is_not_contradicted(call: Call) -> None:
     """A run that a program is recording is not cancelled behind its back."""
     with mt.mission_run("Wash windows") as run:
