@@ -9,7 +9,7 @@ from mission_tracer._directory import Directory
 from mission_tracer.cli.command import Command, Commands
 from mission_tracer.cli.journals import find_key
 from mission_tracer.cli.output import clip, json_option, plural, print_json, print_table
-from mission_tracer.cli.surroundings import directory
+from mission_tracer.cli.surroundings import complete_run, directory
 
 
 @click.group(cls=Commands)
@@ -20,7 +20,7 @@ def dead() -> None:
     """
 
 
-_RUN = click.argument("run", required=False)
+_RUN = click.argument("run", required=False, shell_complete=complete_run)
 _FACT = click.option("--fact", metavar="ID", help="Only this fact, as `dead list` names it.")
 _ALL = click.option("--all", "everything", is_flag=True, help="Those of every run.")
 

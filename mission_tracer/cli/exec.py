@@ -9,6 +9,7 @@ import click
 from mission_tracer.cli.command import command
 from mission_tracer.cli.enclosing import Wishes, enclose
 from mission_tracer.cli.joining import take_part
+from mission_tracer.cli.surroundings import complete_run
 from mission_tracer.cli.wishes import items
 
 _WORDS = {"allow_interspersed_args": False, "ignore_unknown_options": False}
@@ -24,7 +25,12 @@ _WORDS = {"allow_interspersed_args": False, "ignore_unknown_options": False}
 @click.option("--mission", metavar="NAME", help="The mission's name; otherwise the program's.")
 @click.option("--plan", metavar="A,B,C", help="The steps known beforehand, each ID or ID=DESCRIPTION.")
 @click.option("--capture-output", is_flag=True, help="Log the last 8 KB of standard output and error as events.")
-@click.option("--run", "run", metavar="RUN", help="Take part in this run, and leave it open, instead of a new one.")
+@click.option(
+    "--run",
+    metavar="RUN",
+    shell_complete=complete_run,
+    help="Take part in this run, and leave it open, instead of a new one.",
+)
 @click.argument("words", nargs=-1, required=True, metavar="-- COMMAND...", type=click.UNPROCESSED)
 def exec_(
     *, mission: str | None, plan: str | None, capture_output: bool, run: str | None, words: tuple[str, ...]

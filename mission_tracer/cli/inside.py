@@ -10,8 +10,11 @@ import click
 from mission_tracer.cli.acts import ACTS
 from mission_tracer.cli.command import Command, Commands, command
 from mission_tracer.cli.shell import perform
+from mission_tracer.cli.surroundings import complete_run
 
-_RUN = click.option("--run", metavar="RUN", help="The run; otherwise the one around this process.")
+_RUN = click.option(
+    "--run", metavar="RUN", shell_complete=complete_run, help="The run; otherwise the one around this process."
+)
 _STEP = click.option("--step", metavar="ID", help="The step it belongs to, - for none; otherwise the one that is open.")
 
 

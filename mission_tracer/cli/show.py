@@ -10,10 +10,11 @@ from mission_tracer.cli import lines
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import is_terminal, json_option, print_json
 from mission_tracer.cli.sources import no_run, offline_option, sources
+from mission_tracer.cli.surroundings import complete_run
 
 
 @command("mission-tracer show 01k8...", "mission-tracer show --json | jq .events")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @offline_option
 @json_option
 def show(*, run: str | None, offline: bool, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from mission_tracer.cli.output import F
 from mission_tracer.cli.pen import Pen
 from mission_tracer.cli.picture import RunPicture
 from mission_tracer.cli.sources import Sources, no_run, offline_option, sources
-from mission_tracer.cli.surroundings import settings
+from mission_tracer.cli.surroundings import complete_run, settings
 from mission_tracer.errors import APIConnectionError
 
 _FACTS: dict[str, Any] = {
@@ -25,7 +25,7 @@ _DONE = {"cancel": "cancelled", "pause": "paused", "resume": "running"}
 
 
 def _arguments(function: F) -> F:
-    return click.argument("run")(offline_option(function))
+    return click.argument("run", shell_complete=complete_run)(offline_option(function))
 
 
 @command("mission-tracer cancel 01k8...")

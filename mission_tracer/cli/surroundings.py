@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import importlib
 import os
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
 import click
 import msgspec
+from click.shell_completion import CompletionItem
 
-from mission_tracer._directory import Directory
+from mission_tracer._directory import Directory, read_head
+from mission_tracer.errors import MissionTracerError
 from mission_tracer.settings import Settings
+
+_OFFERED = 30
 
 
 def settings(**given: object) -> Settings:
@@ -50,6 +55,23 @@ def json_object(option: str, text: str) -> dict[str, Any]:
 def directory() -> Directory:
     """Return the state directory."""
     return Directory(settings().dir)
+
+
+def complete_run(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the keys of this machine's newest runs, each with its mission's name, to a shell that completes RUN."""
+    try:
+        place = directory()
+        keys = sorted({*place.keys(), *place.delivered_keys()}, reverse=True)
+        return [CompletionItem(key, help=_mission(place, key)) for key in keys if key.startswith(typed)][:_OFFERED]
+    except (MissionTracerError, OSError):
+        return []  # a shell in the middle of a line is no place to complain
+
+
+def _mission(place: Directory, key: str) -> str | None:
+    with suppress(OSError):
+        head = read_head(place, key)
+        return head.mission.name if head is not None else None
+    return None  # it was delivered and put away
 
 
 def optional(module: str, extra: str) -> ModuleType:

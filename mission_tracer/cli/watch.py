@@ -14,12 +14,13 @@ from mission_tracer.cli.command import command
 from mission_tracer.cli.output import is_terminal, json_option, print_json_line
 from mission_tracer.cli.picture import RunPicture
 from mission_tracer.cli.sources import no_run, offline_option, sources
+from mission_tracer.cli.surroundings import complete_run
 
 Show = Callable[[RunPicture], object]
 
 
 @command("mission-tracer watch", "mission-tracer watch 01k8... --json | jq -r .status")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.05),

@@ -29,6 +29,17 @@ def test_commands_and_options_are_completed(state: Path) -> None:
         assert wanted in processes.run(processes.CLI, env).stdout
 
 
+def test_runs_are_completed(recorded: str, state: Path) -> None:
+    """Where RUN is wanted, keys of this machine's runs are offered with their missions; a wrong setting offers none."""
+    for typed in (f"mission-tracer show {recorded[:4]}", f"mission-tracer event x --run {recorded[:4]}"):
+        env = processes.environment(
+            state, _MISSION_TRACER_COMPLETE="zsh_complete", COMP_WORDS=typed, COMP_CWORD=str(typed.count(" "))
+        )
+        assert processes.run(processes.CLI, env).stdout.splitlines() == ["plain", recorded, "Wash windows"]
+        wrong = processes.run(processes.CLI, {**env, "MISSION_TRACER_DURABILITY": "eternal"})
+        assert (wrong.stdout.strip(), wrong.stderr) == ("", "")
+
+
 def test_another_shell_is_a_failure(call: Call) -> None:
     """A shell we do not know is one line and status 2."""
     said = call("completion", "tcsh")
