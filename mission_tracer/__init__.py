@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
+from mission_tracer import _context
 from mission_tracer._version import VERSION as __version__
-from mission_tracer.decorators import log_event, mission_run, plan_step, tool_call
-from mission_tracer.errors import ConfigurationError, MissionTracerError
-from mission_tracer.instrument import instrument, uninstrument
-from mission_tracer.models import EventType, ExecutionMode, RunStatus, StepStatus
-from mission_tracer.opening import current_run, current_step
-from mission_tracer.propagation import carry, continue_run, inject, join_from_environment
-from mission_tracer.recorder import configure, default
-from mission_tracer.runs import Run
-from mission_tracer.settings import Settings
-from mission_tracer.steps import Step
-from mission_tracer.tools import ToolCall
+from mission_tracer.instrument import instrument, uninstrument  # now: the function hides the module of that name
 
 if TYPE_CHECKING:
     from mission_tracer._books import Stats
     from mission_tracer.client import AsyncMissionsClient, MissionsClient
+    from mission_tracer.decorators import log_event, mission_run, plan_step, tool_call
+    from mission_tracer.errors import ConfigurationError, MissionTracerError
+    from mission_tracer.models import EventType, ExecutionMode, RunStatus, StepStatus
+    from mission_tracer.opening import current_run, current_step
+    from mission_tracer.propagation import carry, continue_run, inject
+    from mission_tracer.recorder import configure
+    from mission_tracer.runs import Run
+    from mission_tracer.settings import Settings
+    from mission_tracer.steps import Step
+    from mission_tracer.tools import ToolCall
 
-# What takes long to import is reached when it is first asked for.
-_LAZY = {
-    "AsyncMissionsClient": "mission_tracer.client",
-    "MissionsClient": "mission_tracer.client",
-    "Stats": "mission_tracer._books",
+# Everything is imported when it is first asked for: the command line, which lives for a moment, needs little of it.
+_PLACES = {
+    "_books": ("Stats",),
+    "client": ("AsyncMissionsClient", "MissionsClient"),
+    "decorators": ("log_event", "mission_run", "plan_step", "tool_call"),
+    "errors": ("ConfigurationError", "MissionTracerError"),
+    "models": ("EventType", "ExecutionMode", "RunStatus", "StepStatus"),
+    "opening": ("current_run", "current_step"),
+    "propagation": ("carry", "continue_run", "inject"),
+    "recorder": ("configure",),
+    "runs": ("Run",),
+    "settings": ("Settings",),
+    "steps": ("Step",),
+    "tools": ("ToolCall",),
 }
+_MODULES = {name: f"mission_tracer.{module}" for module, names in _PLACES.items() for name in names}
 _LAZY_MODULES = {"client", "integrations", "server", "testing"}
 
 
@@ -37,7 +49,7 @@ def flush(timeout: float | None = None) -> bool:
     Args:
         timeout: The longest wait, in seconds; `None`: the setting `flush_timeout`.
     """
-    return default().flush(timeout)
+    return bool(_default().flush(timeout))
 
 
 def shutdown(timeout: float | None = None) -> bool:
@@ -46,23 +58,34 @@ def shutdown(timeout: float | None = None) -> bool:
     Args:
         timeout: The longest wait, in seconds; `None`: the setting `flush_timeout`.
     """
-    return default().shutdown(timeout)
+    return bool(_default().shutdown(timeout))
 
 
 def stats() -> Stats:
     """Balance the books: what became of the facts this process recorded."""
-    return default().stats()
+    books: Stats = _default().stats()
+    return books
+
+
+def _default() -> Any:
+    return importlib.import_module("mission_tracer.recorder").default()
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _MODULES:
+        # Kept, so that the next look finds it at once.
+        found = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+        return found
     if name in _LAZY_MODULES:
         return importlib.import_module(f"mission_tracer.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-join_from_environment()
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_LAZY_MODULES, *(name for name in globals() if name.startswith("__"))})
+
+
+_context.take_part(os.environ)
 
 __all__ = [
     "AsyncMissionsClient",

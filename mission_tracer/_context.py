@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import importlib
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
@@ -39,13 +41,43 @@ def _registry() -> Any:
     return Current()
 
 
+HEADER = "mission-run"
+"""The key in headers under which a run is carried."""
+
+VARIABLE = "MISSION_TRACER_PARENT"
+"""The key in an environment."""
+
+
 class _Process:
     """Hold the scope of the whole process: that of a child which joined its parent's run."""
 
     scope: Any = None
 
 
-process = _Process()
+class _Child:
+    """Be the scope of a process that its environment puts into a run; what that takes is imported when it is asked."""
+
+    def __init__(self, carrier: dict[str, str]) -> None:
+        self._carrier = carrier
+        self._parent: Any = None
+
+    @property
+    def scope(self) -> Any:
+        """The run or step; `None` while nothing is recorded."""
+        if self._parent is None:
+            self._parent = importlib.import_module("mission_tracer.propagation").Parent(self._carrier)
+        return self._parent.scope
+
+
+process: _Process | _Child = _Process()
+
+
+def take_part(environ: Mapping[str, str]) -> None:
+    """Let this whole process take part in the run its environment names, if it names one. Never raises."""
+    global process  # noqa: PLW0603 - a process is one
+    carrier = {name: environ[name] for name in (VARIABLE, HEADER) if environ.get(name)}
+    if carrier:
+        process = _Child(carrier)
 
 
 def current() -> Any:

@@ -124,8 +124,7 @@ class Lane:
     def _width(self) -> int:
         """Say how many facts may be under way at once: more than one only if there is much to do."""
         behind = (self._reader.size() - self._read_to) // _LINE if len(self._window) >= _WINDOW // 2 else 0
-        # Once their order is lost there is no use in waiting for the last of them one by one.
-        enough = _CALM if self._is_late else _PATIENCE
+        enough = _CALM if self._is_late else _PATIENCE  # once their order is lost, it is of no use to go back early
         self._is_late = self.courier.latency * (len(self._window) + behind) > enough
         return _WIDTH if self._is_late else 1
 

@@ -6,15 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
+from mission_tracer._context import HEADER
 from mission_tracer._directory import read_head
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
-
-HEADER = "mission-run"
-"""The key in headers."""
-
-VARIABLE = "MISSION_TRACER_PARENT"
-"""The key in an environment."""
 
 Carrier: TypeAlias = "Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None"
 """Names and values, as a mapping or as pairs; texts or bytes."""

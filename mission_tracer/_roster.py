@@ -12,11 +12,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from mission_tracer._books import Stats, count_files
-from mission_tracer._directory import Directory, is_free
+from mission_tracer._directory import Directory
 from mission_tracer._lane import Lane
 from mission_tracer._notices import Notices
 from mission_tracer._roster_burial import bury
-from mission_tracer._roster_closing import put_away
+from mission_tracer._roster_closing import is_left, put_away
 from mission_tracer._roster_ledger import Ledger, Own
 from mission_tracer._roster_opening import Elsewhere, Nothing, Opening, Refused
 from mission_tracer._roster_strangers import Strangers
@@ -161,7 +161,7 @@ class Roster:
     def is_still(self) -> bool:
         """Say whether a look at everything would find nothing."""
         quiet = not (self.has_news or self._waiting or self._elsewhere) and self._strangers.is_still
-        return quiet and all(lane.is_still() for lane in self._lanes.values())
+        return quiet and all(lane.is_still() for lane in self.lanes())
 
     @property
     def is_crowded(self) -> bool:
@@ -177,7 +177,7 @@ class Roster:
         found = self._take_fresh()
         if everything:
             found += self._look_around()
-        return found + self._open_some()
+        return list(dict.fromkeys([*found, *self._open_some()]))
 
     def postpone(self) -> None:
         """Put what is new aside: nobody can look at it now."""
@@ -235,6 +235,7 @@ class Roster:
         if lane.is_over() and self._put_away(lane, own):
             self._close(lane)
             self._ledger.close(lane.key)
+            self._strangers.forget(lane.key)
         elif not lane.is_resumable():
             self._keep(lane)
         elif lane.state.parked:
@@ -367,10 +368,7 @@ class Roster:
         directory = self._directory
         for key, own in self._ledger.items():
             with suppress(OSError):
-                if directory is None or own.parked is not None or not is_free(directory.journal(key)):
-                    continue
-                pending = count_files(directory.journal(key), directory.log(key)).pending
-                if pending and (not directory.log(key).exists() or is_free(directory.log(key))):
+                if directory is not None and own.parked is None and is_left(directory, key):
                     self._elsewhere.discard(key)
                     self._waiting.setdefault(key, 0.0)
                     self._freed = True

@@ -1,10 +1,11 @@
-"""Close a run that is over: put its files away when nobody writes to it any more."""
+"""Close a run that is over: put its files away when nobody writes to it any more; and know one that nobody closes."""
 
 from __future__ import annotations
 
 from contextlib import closing
 
-from mission_tracer._directory import Directory, claim_dead
+from mission_tracer._books import count_files
+from mission_tracer._directory import Directory, claim_dead, is_free
 from mission_tracer._lane import Lane
 
 
@@ -31,3 +32,15 @@ def put_away(directory: Directory, lane: Lane) -> bool:
             # The disk does not take its log: if it were kept, it would be delivered again after a crash.
             directory.delete(lane.key)
     return True
+
+
+def is_left(directory: Directory, key: str) -> bool:
+    """Say whether a run has something to deliver, and no living process writes or delivers it.
+
+    Raises:
+        OSError: Its files cannot be read.
+    """
+    journal, log = directory.journal(key), directory.log(key)
+    if not is_free(journal) or not count_files(journal, log).pending:
+        return False
+    return not log.exists() or is_free(log)

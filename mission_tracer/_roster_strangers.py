@@ -10,6 +10,7 @@ from mission_tracer._directory import Directory
 from mission_tracer._retention import prune
 
 _FULL = 30.0  # how often every run is looked at, in seconds: a process may have died
+_TICK = 0.1  # a file system's clock may be as coarse as that, in seconds
 _PRUNE = 600.0  # how often delivered runs are pruned, in seconds, by whichever process
 
 
@@ -78,7 +79,9 @@ class Strangers:
                 directory.tidy()
                 if directory.is_due(now=self._clock(), every=_PRUNE):
                     prune(directory, now=self._clock(), retention=self._retention, most_bytes=self._most_bytes)
-        self._changed_at = changed_at
+        # Changes within one tick of the file system's clock have one time: one that is just over may not be all.
+        is_fresh = abs(self._clock() - changed_at / 1e9) < _TICK
+        self._changed_at = -1 if is_fresh else changed_at
         keys = directory.keys()
         self._skipped &= set(keys)
         self._seen &= set(keys)  # one that was put away may come back
@@ -91,6 +94,10 @@ class Strangers:
     def next(self) -> str | None:
         """Take the next run to look at, the oldest first; `None` when there is none."""
         return self._waiting.popleft() if self._waiting else None
+
+    def forget(self, key: str) -> None:
+        """Take in that a run was put away: it is a new one if it comes back."""
+        self._seen.discard(key)
 
     def skip(self, key: str) -> None:
         """Leave a run alone from now on: it cannot be delivered as things are."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from mission_tracer import recorder
 from mission_tracer.errors import MissionTracerError
 
 _MODULES = {
@@ -82,7 +80,7 @@ def instrument(*which: str, **options: Any) -> None:
     for name in which:
         if name not in _MODULES:
             raise ValueError(f"there is no integration {name!r}: there are {', '.join(names())}")
-    if not recorder.default().enabled:
+    if not importlib.import_module("mission_tracer.recorder").default().enabled:
         return
     modules = {name: _load(name) for name in which}
     taken = {name: _taken(module) for name, module in modules.items()}
@@ -110,6 +108,8 @@ def _load(name: str) -> Integration:
 
 
 def _taken(module: Integration) -> set[str]:
+    import inspect  # like the recorder, only when it is needed: the package imports this file at once
+
     parameters = inspect.signature(module.install).parameters.values()
     return {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
 

@@ -17,7 +17,8 @@ from typing import Any, TypeVar, cast, overload
 from mission_tracer import _context, recorder
 from mission_tracer._callables import record_calls
 from mission_tracer._checks import check_callable
-from mission_tracer._propagation_carrier import HEADER, VARIABLE, Carrier, describe
+from mission_tracer._context import HEADER, VARIABLE
+from mission_tracer._propagation_carrier import Carrier, describe
 from mission_tracer._propagation_share import Share, join
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
@@ -78,14 +79,7 @@ def continue_run(carrier: Carrier) -> Iterator[Run | None]:
         joined.end()
 
 
-def join_from_environment() -> None:
-    """Let this whole process take part in the run its environment names, if it names one. Never raises."""
-    carrier = {name: os.environ[name] for name in (VARIABLE, HEADER) if os.environ.get(name)}
-    if carrier:
-        _context.process = _Parent(carrier)  # type: ignore[assignment]  # it offers the same one attribute
-
-
-class _Parent:
+class Parent:
     """Be the scope of a process that its environment puts into a run.
 
     The run is joined when it is first asked for, and again after `configure`: a program sets its settings after it has
@@ -93,6 +87,7 @@ class _Parent:
     """
 
     def __init__(self, carrier: dict[str, str]) -> None:
+        """Name the run; nothing is joined yet."""
         self._carrier = carrier
         self._recorder: recorder.Recorder | None = None
         self._share: Share | None = None

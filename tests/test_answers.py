@@ -223,9 +223,17 @@ def mend(proxy: FaultyProxy) -> None:
     syncing = Recorder(settings, anywhere=True)
     try:
         syncing.start()
-        wait_for(lambda: all(count_files(*place).pending == 0 for place in places(directory)))
+        wait_for(lambda: pending(directory) == 0)
     finally:
         syncing.forget()
+
+
+def pending(directory: Directory) -> int | None:
+    """Count what is to be delivered; `None`: a run was put away while we looked."""
+    try:
+        return sum(count_files(*place).pending for place in places(directory))
+    except FileNotFoundError:
+        return None
 
 
 def places(directory: Directory) -> list[tuple[Path, Path]]:

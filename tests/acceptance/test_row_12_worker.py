@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpcore
 import pytest
 
 import mission_tracer as mt
@@ -22,14 +22,14 @@ class OddError(BaseException):
 def test_row_12_an_error_in_a_thread_is_survived(error: type[BaseException], api: Any, monkeypatch: Any) -> None:
     """When the HTTP library raises anything at all, the sender goes on, and everything arrives once."""
     mt.configure(api_key="KEY_of_the_test", base_url=api.base_url, settle=0.1, max_backoff=0.05, log_level="off")
-    real, left = httpx.HTTPTransport.handle_request, iter(range(5))
+    real, left = httpcore.ConnectionPool.handle_request, iter(range(5))
 
-    def odd(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+    def odd(pool: httpcore.ConnectionPool, request: httpcore.Request) -> httpcore.Response:
         if next(left, None) is not None:
             raise error("odd")
-        return real(transport, request)
+        return real(pool, request)
 
-    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", odd)
+    monkeypatch.setattr(httpcore.ConnectionPool, "handle_request", odd)
     with mt.mission_run("Odd"):
         for number in range(5):
             mt.log_event(f"event {number}")
@@ -62,15 +62,15 @@ def test_row_12_what_the_sender_does_is_not_recorded(api: Any, chatty: None, mon
             logging.getLogger("loud").warning("ended")
             mt.log_event("ended")
 
-    real = httpx.HTTPTransport.handle_request
+    real = httpcore.ConnectionPool.handle_request
 
-    def collecting(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+    def collecting(pool: httpcore.ConnectionPool, request: httpcore.Request) -> httpcore.Response:
         logging.getLogger("sender").error("sending")
         Loud()
         gc.collect()
-        return real(transport, request)
+        return real(pool, request)
 
-    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", collecting)
+    monkeypatch.setattr(httpcore.ConnectionPool, "handle_request", collecting)
     gc.disable()  # nothing of it ends on this thread
     try:
         with mt.mission_run("Loud"):
