@@ -34,7 +34,7 @@ class Column:
         return self.module
 
 
-_OURS = ("ours", (".",), "mission_tracer")
+_OURS = ("ours", (".",), "mission_tracer.decorators")
 
 COLUMNS: dict[str, Column] = {
     "wraps": Column("functools.wraps", "baseline", ("wrapt",), "functools", "wraps"),

@@ -80,7 +80,7 @@ ASYNC = pytest.param(
 
 
 @pytest.mark.parametrize("how", ["sync", ASYNC, "stream"])
-def test_resuming_goes_on_with_the_same_run(journal: Journal, waiting: Any, how: str) -> None:
+def test_row_21_resuming_goes_on_with_the_same_run(journal: Journal, waiting: Any, how: str) -> None:
     """The step that waits stays in progress, the run is paused; the answer resumes both, and nothing is an error."""
     graph, handler = build(InMemorySaver()), MissionCallbackHandler()
     config = on("t", handler)
