@@ -166,7 +166,7 @@ def test_exports_are_meant() -> None:
 
 
 def test_row_23_importing_is_light() -> None:
-    """What a decorated program imports of the package brings no HTTP client, no logging library, no server, no framework."""
+    """What a decorated program imports brings no HTTP client, no logging library, no server, no framework."""
     heavy = (
         "httpx",
         "structlog",
@@ -179,6 +179,7 @@ def test_row_23_importing_is_light() -> None:
         "opentelemetry",
         "pytest",
     )
-    code = f"import sys; from mission_tracer import Run, mission_run, plan_step, tool_call; print([m for m in {heavy!r} if m in sys.modules])"
+    code = "import sys; from mission_tracer import Run, mission_run, plan_step, tool_call; "
+    code += f"print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
