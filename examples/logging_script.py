@@ -23,7 +23,7 @@ def find(city: str) -> list[str]:
     log.info("Looking in %s", city)
     found = []
     for page in range(1, 41):
-        log.info("Reading page %d", page)  # a burst: forty lines become two events
+        log.info("Reading page %d", page)  # a burst: forty lines become one event
         if page % 20 == 0:
             found.append(f"Contractor {page}")
     log.warning("Only %d contractors found", len(found), extra={"city": city})
@@ -38,7 +38,7 @@ def call(name: str) -> int:
     return 350
 
 
-# ---- what is new: three lines around it ----
+# ---- what is new: a line that switches it on, the run's id in the format, and the blocks ----
 
 
 def main() -> None:

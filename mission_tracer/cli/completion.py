@@ -16,7 +16,11 @@ from mission_tracer.cli.command import command
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, *, shell: str) -> None:
-    """Print what makes SHELL complete our commands and options."""
+    """Print what makes SHELL complete our commands, options and run keys.
+
+    Where RUN is wanted, the keys of this machine's newest runs are offered, each with its mission's name where the
+    shell shows it.
+    """
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(ctx.find_root().command, {}, "mission-tracer", "_MISSION_TRACER_COMPLETE").source())

@@ -29,7 +29,8 @@ _LIMIT = click.option(
 def runs(*, mission: str | None, status: str | None, limit: int, offline: bool, as_json: bool) -> None:
     """List runs, the newest first.
 
-    Those of the API, and those of this machine that it does not have yet.
+    Those of the API, and those of this machine that it does not have yet. Without TELNYX_API_KEY, with --offline, or
+    when the API cannot be reached, those in the journals of this machine.
     """
     found = sources(offline=offline)
     seen = [run for run in found.asked(_all_runs, _local_runs) if _matches(run, mission, status)]
@@ -78,7 +79,8 @@ def _row(run: RunPicture) -> tuple[object, ...]:
 def missions(*, limit: int, offline: bool, as_json: bool) -> None:
     """List missions.
 
-    Those of the API, or offline those that were recorded on this machine.
+    Those of the API. Without TELNYX_API_KEY, with --offline, or when the API cannot be reached, those that were
+    recorded on this machine.
     """
     rows = sources(offline=offline).asked(_all_missions, _local_missions)[:limit]
     if as_json:

@@ -35,8 +35,9 @@ def cancel(*, run: str, offline: bool) -> None:
 
     RUN is a key, an id of Telnyx, or the beginning of either.
 
-    The API is told. Offline, the journal says it, and the API hears of it when the run is delivered; a run that a
-    program of this machine is still recording is cancelled by ending that program.
+    The API is told, and a run of this machine is ended in its journal too: its open steps end with the next delivery.
+    Offline only the journal says it, and the API hears of it when the run is delivered. A run that a program of this
+    machine is still recording goes on here, and offline cannot be cancelled: end that program.
     """
     _steer("cancel", run, offline=offline)
 
