@@ -62,7 +62,11 @@ def shutdown(timeout: float | None = None) -> bool:
 
 
 def stats() -> Stats:
-    """Balance the books: what became of the facts this process recorded."""
+    """Balance the books: what became of the facts this process recorded.
+
+    Raises:
+        OSError: A journal cannot be read.
+    """
     books: Stats = _default().stats()
     return books
 

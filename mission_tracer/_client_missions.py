@@ -185,7 +185,12 @@ class Missions(Resource[D]):
 
     @lists
     def list(self, *, page_number: int | None = None, page_size: int | None = None) -> Listing[MissionData]:
-        """List the missions."""
+        """List the missions.
+
+        Args:
+            page_number: the page to begin with, from 1; None: the first.
+            page_size: how many items a page has; None: as many as the server likes.
+        """
         return Listing("list", page_number, {"page[size]": page_size}, {})
 
     @sends
@@ -202,7 +207,13 @@ class Missions(Resource[D]):
     def list_events(
         self, *, page_number: int | None = None, page_size: int | None = None, type: EventType | str | None = None
     ) -> Listing[EventData]:
-        """List the recent events of every mission, of one type if given."""
+        """List the recent events of every mission, of one type if given.
+
+        Args:
+            page_number: the page to begin with, from 1; None: the first.
+            page_size: how many items a page has; None: as many as the server likes.
+            type: one of `EventType`; None: any.
+        """
         return Listing("list_events", page_number, {"type": type, "page[size]": page_size}, {})
 
     update_mission = update

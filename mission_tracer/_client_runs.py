@@ -73,7 +73,12 @@ class Events(Resource[D]):
         step_id: str | None = None,
         type: EventType | str | None = None,
     ) -> Listing[EventData]:
-        """List a run's events, of one agent, step or type if given."""
+        """List a run's events, of one agent, step or type if given.
+
+        Args:
+            page_number: the page to begin with, from 1; None: the first.
+            page_size: how many items a page has; None: as many as the server likes.
+        """
         query = {"type": type, "step_id": step_id, "agent_id": agent_id, "page[size]": page_size}
         return Listing("runs.events.list", page_number, query, {"mission_id": mission_id, "run_id": run_id})
 
@@ -204,7 +209,14 @@ class Runs(Resource[D]):
         page_size: int | None = None,
         status: RunStatus | str | None = None,
     ) -> Listing[MissionRunData]:
-        """List a mission's runs, of one status if given."""
+        """List a mission's runs, of one status if given.
+
+        Args:
+            mission_id: the mission.
+            page_number: the page to begin with, from 1; None: the first.
+            page_size: how many items a page has; None: as many as the server likes.
+            status: one of `RunStatus`; None: any.
+        """
         query = {"status": status, "page[size]": page_size}
         return Listing("runs.list", page_number, query, {"mission_id": mission_id})
 
@@ -216,7 +228,13 @@ class Runs(Resource[D]):
         page_size: int | None = None,
         status: RunStatus | str | None = None,
     ) -> Listing[MissionRunData]:
-        """List the recent runs of every mission, of one status if given."""
+        """List the recent runs of every mission, of one status if given.
+
+        Args:
+            page_number: the page to begin with, from 1; None: the first.
+            page_size: how many items a page has; None: as many as the server likes.
+            status: one of `RunStatus`; None: any.
+        """
         return Listing("runs.list_runs", page_number, {"status": status, "page[size]": page_size}, {})
 
     @sends

@@ -24,6 +24,11 @@ def is_task_cancellation(error: BaseException) -> bool:
     )
 
 
+def is_good_exit(error: BaseException) -> bool:
+    """Say whether an exception ends the program as done: `sys.exit()` with no code, or with 0."""
+    return isinstance(error, SystemExit) and not error.code
+
+
 class Seen:
     """Tell an exception that was seen from a later one that took its address, without keeping it alive.
 

@@ -115,7 +115,11 @@ def _taken(module: Integration) -> set[str]:
 
 
 def uninstrument(*which: str) -> None:
-    """Switch integrations off and restore what they changed; none named: all."""
+    """Switch integrations off and restore what they changed; what is under way is recorded to its end.
+
+    Args:
+        which: Their names; none: all. One that is not on is left alone.
+    """
     for name in which or tuple(_installed.undo):
         with _installed.lock:
             undo = _installed.undo.pop(name, None)

@@ -38,6 +38,9 @@ def configure(**given: Any) -> Recorder:
     The recorder before this one flushes nothing and loses nothing: its journals are delivered by the new one. Under the
     test kit the settings are only checked: the test goes on recording in memory.
 
+    Args:
+        given: Values by the names of `Settings`; `None` as a value: as if not given.
+
     Raises:
         ConfigurationError: A name or a value is wrong; the message names it and what is allowed.
     """

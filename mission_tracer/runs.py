@@ -11,7 +11,7 @@ from typing import Any
 from mission_tracer import facts
 from mission_tracer._binding import Binding
 from mission_tracer._checks import check_name
-from mission_tracer._endings import Seen, is_cancellation, mark_of
+from mission_tracer._endings import Seen, is_cancellation, is_good_exit, mark_of
 from mission_tracer._events import check_event, read_event
 from mission_tracer._guard import guarded
 from mission_tracer._outcome import Outcome, say
@@ -96,8 +96,10 @@ class Run:
     def wait_bound(self, timeout: float | None = None) -> bool:
         """Block until Telnyx's ids are known; say whether they are.
 
+        Without an API key in this process it does not wait: nobody here would deliver the run.
+
         Args:
-            timeout: The longest wait, in seconds; `None`: as long as somebody may deliver the run.
+            timeout: The longest wait, in seconds; `None`: as long as the run may be delivered.
         """
         return self.stream is not None and self._binding.wait(self.key, timeout)
 
@@ -217,12 +219,26 @@ class Run:
 
     @guarded()
     def add_agent(self, telnyx_agent_id: str) -> None:
-        """Link a Telnyx agent to the run."""
+        """Link a Telnyx agent to the run.
+
+        Args:
+            telnyx_agent_id: Telnyx's id of the agent.
+
+        Raises:
+            TypeError, ValueError: It is no usable id, and the setting `strict` is on.
+        """
         self._record(facts.AgentLinked, telnyx_agent_id=self._agent(telnyx_agent_id))
 
     @guarded()
     def remove_agent(self, telnyx_agent_id: str) -> None:
-        """Take a Telnyx agent off the run."""
+        """Take a Telnyx agent off the run; one that is not linked is no error.
+
+        Args:
+            telnyx_agent_id: Telnyx's id of the agent.
+
+        Raises:
+            TypeError, ValueError: It is no usable id, and the setting `strict` is on.
+        """
         self._record(facts.AgentUnlinked, telnyx_agent_id=self._agent(telnyx_agent_id))
 
     def _agent(self, telnyx_agent_id: str) -> str:
@@ -235,7 +251,7 @@ class Run:
 
     @guarded()
     def resume(self) -> None:
-        """Say that the run goes on."""
+        """Say that the run goes on after `pause`."""
         self._record(facts.RunResumed)
 
     # ---- the end ----
@@ -252,7 +268,11 @@ class Run:
 
     @guarded()
     def fail(self, error: str | BaseException) -> None:
-        """Let the run end as failed when its block ends, for this reason; an exception is logged with its traceback."""
+        """Let the run end as failed when its block ends.
+
+        Args:
+            error: Why; an exception is also logged as an `error` event with its traceback, once.
+        """
         self._outcome = Outcome("failed", error=self.reason(error))
         if isinstance(error, BaseException):
             self.note_error(error, None)
@@ -268,12 +288,17 @@ class Run:
 
     @guarded()
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
-        """Close the run, once: with what its block returned, or with what it raised."""
+        """Close the run, once: with what its block returned, or with what it raised.
+
+        Args:
+            result: What it returned; what was said by `succeed` counts more.
+            error: What it raised; `None`: nothing.
+        """
         if self.stream is None or self._is_ended:
             return
         self._is_ended = True
         capture = self.recorder.capture
-        if error is not None and not (isinstance(error, SystemExit) and not error.code):
+        if error is not None and not is_good_exit(error):
             if not is_cancellation(error):
                 self.note_error(error, None)
             ending = self._outcome.of_error(error, capture)
@@ -305,7 +330,13 @@ class Run:
         self.write_event("error", capture.error(error), {**details, "error": capture.exception(error)}, step_id)
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until what this run recorded so far is delivered; say whether it is. Other runs are not waited for."""
+        """Wait until what this run recorded so far is delivered, or refused for good; say whether it is.
+
+        Other runs are not waited for.
+
+        Args:
+            timeout: The longest wait, in seconds; `None`: the setting `flush_timeout`.
+        """
         return self.recorder.flush(timeout, keys={self.key})
 
     # ---- steps ----

@@ -213,7 +213,12 @@ class Settings:
     def tolerate(
         cls, given: Mapping[str, object] | None = None, *, environ: Mapping[str, str] | None = None
     ) -> tuple[Settings, list[str]]:
-        """Read settings as `load` does; a wrong value becomes the default and one line of the list."""
+        """Read settings as `load` does; a wrong value becomes the default and one line of the list.
+
+        Args:
+            given: As for `load`.
+            environ: As for `load`.
+        """
         values: dict[str, object] = {}
         rows = {row.name: row for row in dataclasses.fields(cls)}
         problems = [

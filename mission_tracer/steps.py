@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mission_tracer._endings import is_good_exit
 from mission_tracer._guard import guarded
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ class Step:
         agent_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> None:
-        """Log an event of this step; as `Run.log_event`."""
+        """Log an event of this step.
+
+        Args and errors are those of `Run.log_event`, but that the step is this one.
+        """
         self.run.take_event(summary, type, payload, self.id, agent_id, idempotency_key)
 
     def metadata(self, /, **values: Any) -> None:
@@ -58,26 +62,35 @@ class Step:
 
     @guarded()
     def complete(self) -> None:
-        """End the step as completed, before its block ends."""
+        """End the step as completed, before its block ends; the first end of a step counts."""
         self._leave("completed")
 
     @guarded()
     def fail(self, reason: str | BaseException) -> None:
-        """End the step as failed, before its block ends."""
+        """End the step as failed, before its block ends.
+
+        Args:
+            reason: Why, as text or as an exception, which the step's `step_failed` event then has with its traceback.
+        """
         self._leave("failed", reason)
 
     @guarded()
     def skip(self, reason: str | None = None) -> None:
-        """End the step as skipped, before its block ends."""
+        """End the step as skipped, before its block ends.
+
+        Args:
+            reason: Why; `None`: nothing is said.
+        """
         self._leave("skipped", reason)
 
     def end(self, error: BaseException | None = None) -> None:
         """End the step with its block: completed, or failed with what was raised.
 
-        A generator whose consumer stopped early has done what was wanted of it.
+        A generator whose consumer stopped early has done what was wanted of it, and so has a step that ends the program
+        with exit status 0.
         """
         try:
-            if error is None or isinstance(error, GeneratorExit):
+            if error is None or isinstance(error, GeneratorExit) or is_good_exit(error):
                 self._leave("completed")
             else:
                 self._leave("failed", error)

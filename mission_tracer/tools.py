@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from mission_tracer._endings import is_good_exit
 from mission_tracer._guard import guarded
 from mission_tracer.steps import Step
 
@@ -62,7 +63,11 @@ class ToolCall:
             self._run.recorder.trouble(error, where)
 
     def result(self, value: Any) -> None:
-        """Say what the tool gave, for a `with` block, which returns nothing by itself."""
+        """Say what the tool gave, for a `with` block, which returns nothing by itself.
+
+        Args:
+            value: Anything; it is captured when the block ends.
+        """
         self._result = value
 
     @property
@@ -85,6 +90,8 @@ class ToolCall:
         about = {"tool": self._name, "call_id": self._id, "duration_ms": duration}
         if isinstance(error, GeneratorExit):
             about["abandoned"] = True  # its consumer had enough
+        elif error is not None and is_good_exit(error):
+            about["exited"] = True  # it ended the program, as done
         elif error is not None:
             run.note_error(error, self._step_id, since=self._started, **about)
             return

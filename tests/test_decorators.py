@@ -119,10 +119,14 @@ def test_interruption_cancels_the_run(error: BaseException, journal: Journal) ->
 
 @pytest.mark.parametrize(("code", "status"), [(None, "succeeded"), (0, "succeeded"), (3, "failed"), ("bye", "failed")])
 def test_leaving_the_program_says_how_the_run_ended(code: Any, status: str, journal: Journal) -> None:
-    """`sys.exit()` inside a run succeeds with code 0 and fails with any other."""
-    with pytest.raises(SystemExit), mission_run("m"):
+    """`sys.exit()` inside a run succeeds with code 0 and fails with any other, as do the steps it passes through."""
+    with pytest.raises(SystemExit), mission_run("m"), plan_step("s"), tool_call("t"):
         raise SystemExit(code)
-    assert journal()[-1].status == status  # type: ignore[union-attr]
+    found = journal()
+    [left] = [fact for fact in found if isinstance(fact, facts.StepLeft)]
+    assert (found[-1].status, left.status == "completed") == (status, status == "succeeded")  # type: ignore[union-attr]
+    types = [json.loads(bytes(fact.body))["type"] for fact in found if isinstance(fact, facts.Event)]
+    assert types == ["tool_call", "tool_result" if status == "succeeded" else "error"]
 
 
 def test_coroutines_are_recorded_in_their_own_task(journal: Journal) -> None:
