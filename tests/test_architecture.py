@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -141,6 +142,15 @@ def test_no_import_of_ourselves_inside_a_function(module: str) -> None:
             not inside or (module, name) in LAZY or module.startswith(("mission_tracer.cli", "mission_tracer.__main__"))
         )
         assert allowed, f"{module} imports {name} inside a function"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_file_is_on_the_page(module: str) -> None:
+    """docs/architecture.md names every file of the package, or the one that it is a part of."""
+    page = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text()
+    named = {name.strip("_") for name in re.findall(r"`(\w+)[/*]?`", page)}
+    top = module.partition(".")[2].partition(".")[0].strip("_")
+    assert not top or any(top == name or top.startswith(f"{name}_") for name in named)
 
 
 @pytest.mark.parametrize("module", MODULES)
