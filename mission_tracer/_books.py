@@ -15,7 +15,7 @@ from mission_tracer._lane_state import LaneState
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What became of the facts this process recorded: `recorded == delivered + pending + rejected + sum(dropped)`.
+    """What became of the facts this process recorded: recorded = delivered + pending + rejected + dropped.
 
     Args:
         recorded: How many were recorded.
