@@ -84,6 +84,7 @@ class Lane:
         self._suspects = 0 if log.predecessor_at is None else _WIDTH
         self._suspected_at = 0.0 if log.predecessor_at is None else log.predecessor_at - timeout
         self._is_late = False
+        self._is_alone = False  # a barrier is under way
         self._closing = False
         self._counting = threading.Lock()
         self._settled: dict[str, tuple[int, int]] = {}  # writer -> how many facts are delivered, and rejected
@@ -100,20 +101,18 @@ class Lane:
         if self.is_leaving or self.state.parked or now < self.next_at:
             return None
         self._fill()
-        if self.running >= self._width():
+        if self._is_alone or self.running >= self._width():
             return None
         resting = []
         for item in self._window:
-            if item.done:
+            if item.done or item.running:
                 continue
-            if item.running:
-                if not item.free:
-                    return None
-            elif item.free and now < item.next_at:
+            if item.free and now < item.next_at:
                 resting.append(item.next_at)
             elif item.free or not (self.running or resting):
                 item.running = True
                 self.running += 1
+                self._is_alone = not item.free
                 return item
             else:
                 break
@@ -130,7 +129,7 @@ class Lane:
 
     def give_back(self, item: Item) -> None:
         """End an attempt; facts that are done leave the window."""
-        item.running = False
+        item.running = self._is_alone = False
         self.running -= 1
         while self._window and self._window[0].done:
             self._window.popleft()
@@ -146,8 +145,8 @@ class Lane:
         held = [item for item in self._window if item.position >= _records.MEMORY]
         is_clear = not self.state.memory.done and not any(item.answers or item.failures for item in held)
         if held and is_clear and self._log.has_file:
-            for _ in held:
-                self._window.pop()
+            # Not simply the last ones: what others wrote meanwhile stands behind them.
+            self._window = deque(item for item in self._window if item.position < _records.MEMORY)
             self._taken_to = self.state.memory.cursor
             memory.give_back()
 
