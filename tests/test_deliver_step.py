@@ -197,6 +197,14 @@ def test_a_refused_step_is_told_of_all_the_same() -> None:
     assert course.bodies[0]["payload"]["step_id"] == "s"
 
 
+def test_a_refused_step_is_not_declared_again() -> None:
+    """A step that the server refused stays so, however often it is planned or entered, until that is asked for."""
+    state = bound()
+    state.steps["s"] = StepState("pending", refused=True)
+    assert drive(plan("s"), state).calls == []
+    assert drive(enter("s"), state).calls == ["events.log"]
+
+
 def test_a_late_change_undoes_nothing() -> None:
     """A change that is sent after later ones is told, and made only where the step is still so."""
     assert drive(enter("s"), declared(status="completed"), late=True).calls == ["events.log"]
