@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import mission_tracer as mt
-from mission_tracer._sender import MAX_THREADS
+from mission_tracer._actions import Call
+from mission_tracer._lane import Lane
+from mission_tracer._notices import Notices
+from mission_tracer._sender import MAX_THREADS, Sender
 from tests.faults import faulty
+from tests.test_lane import Bench
 from tests.whole import wait_for
 
 
@@ -81,3 +86,56 @@ def test_many_runs_are_delivered_side_by_side(api: Any) -> None:
         said = [event.summary for event in run["events"]]
         assert len(said) == 5
         assert said == sorted(said)
+
+
+class Told(threading.Condition):
+    """Who waits for a sender: notes after how many requests it is woken."""
+
+    def __init__(self) -> None:
+        super().__init__(threading.RLock())
+        self.requests = 0
+        self.woken_after: list[int] = []
+
+    def notify_all(self) -> None:
+        self.woken_after.append(self.requests)
+        super().notify_all()
+
+
+class OneLane:
+    """A place that knows one run."""
+
+    has_news = is_still = is_crowded = False
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    def renew(self, *, everything: bool) -> list[Lane]:
+        return [self._lane] if everything else []
+
+    def postpone(self) -> None: ...
+
+    def release(self, lane: Lane) -> None: ...
+
+
+def test_who_waits_is_not_woken_for_each_event(tmp_path: Path) -> None:
+    """Who waits is woken by each barrier, and when all that was read is delivered; in between he looks for himself."""
+    bench = Bench(tmp_path)
+    bench.event("a", "b")
+    bench.enter("step")  # three requests
+    bench.event("c", "d")
+    told = Told()
+
+    class Line:
+        def exchange(self, call: Call, *, within: float | None = None) -> Any:
+            told.requests += 1
+            return bench.exchange(call)
+
+        def close(self) -> None: ...
+
+    sender = Sender(OneLane(bench.lane), Line, Notices("off"), max_backoff=1.0, advice="")  # type: ignore[arg-type]
+    sender.progress = told
+    sender.work_until(bench.lane.is_drained, left=lambda: 1.0)
+    assert told.woken_after == [5, 7]
+    sender.stop(1.0)
+    bench.lane.abandon()
+    bench.file.close()
