@@ -6,9 +6,6 @@ import datetime as dt
 import errno
 import itertools
 import os
-import stat
-import subprocess
-import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,11 +25,9 @@ from mission_tracer._journal import (
     JournalFullError,
     MemoryFacts,
     Reader,
-    Room,
     UnsyncedError,
     iterate_lines,
 )
-from mission_tracer._journal_file import whole_length
 from tests.disks import file_size_limit
 
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
@@ -63,102 +58,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal.jsonl"
 
 
-# ---- the file ----
-
-
-@settings(max_examples=200, deadline=None)
-@given(before=FACTS, torn=TEXTS, cut=st.integers(0, 400), after=FACTS)
-def test_a_torn_line_hides_no_other(before: list[bytes], torn: str, cut: int, after: list[bytes]) -> None:
-    """A line cut off anywhere, by a death or a power cut, says nothing; all before and after it is read."""
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
-        path = Path(scratch) / "j"
-        first = AppendFile(path, create=True)
-        stack.callback(first.close)
-        for line in before:
-            first.append(line)
-        os.write(first.fd, fact(99, torn)[:cut])
-        second = AppendFile(path, create=False)
-        stack.callback(second.close)
-        for line in after:
-            second.append(line)
-        assert contents(path) == [*before, *after]
-
-
-@settings(max_examples=100, deadline=None)
-@given(torn=TEXTS, cut=st.integers(0, 400), after=FACTS.filter(bool))
-def test_a_writer_that_did_not_see_the_tear_is_read(torn: str, cut: int, after: list[bytes]) -> None:
-    """Facts of a process that had the file open when another one died in mid-line are all read."""
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
-        path = Path(scratch) / "j"
-        dies, lives = AppendFile(path, create=True), AppendFile(path, create=True)
-        stack.callback(dies.close)
-        stack.callback(lives.close)
-        os.write(dies.fd, fact(99, torn)[:cut])
-        for line in after:
-            lives.append(line)
-        assert ids(path) == [f"writer00.{n}" for n in range(len(after))]
-
-
-@settings(max_examples=200, deadline=None)
-@given(lines=FACTS, data=st.data())
-def test_what_was_refused_is_never_read(lines: list[bytes], data: st.DataObject) -> None:
-    """A line is read if, and only if, `append` returned: also when the disk took all of it but its end."""
-
-    def write(fd: int, content: bytes) -> int:
-        room = data.draw(st.one_of(st.just(len(content)), st.integers(-1, len(content)), st.just(len(content) - 1)))
-        if room < 0:
-            raise OSError(errno.ENOSPC, "full")
-        return os.write(fd, content[:room])
-
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "j"
-        file = AppendFile(path, create=True, write=write)
-        kept = []
-        for line in lines:
-            try:
-                file.append(line)
-            except OSError:
-                continue
-            kept.append(line)
-        file.close()
-        last = AppendFile(path, create=False)
-        last.append(b"{}")
-        last.close()
-        assert contents(path) == [*kept, b"{}"]
-
-
-def test_processes_append_at_once(path: Path) -> None:
-    """Lines of several processes that append at the same time stand whole in the file, each process's in its order."""
-    code = """
-import sys
-from pathlib import Path
-from mission_tracer._journal import AppendFile
-file = AppendFile(Path(sys.argv[1]), create=True)
-print("ready", flush=True)
-sys.stdin.readline()
-for number in range(400):
-    file.append(f"{sys.argv[2]} {number} {'x' * (number * 97 % 9000)}".encode())
-"""
-    writers = [
-        subprocess.Popen([sys.executable, "-c", code, str(path), name], stdin=-1, stdout=-1, text=True)
-        for name in ("a", "b", "c")
-    ]
-    for writer in writers:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"
-    for writer in writers:
-        assert writer.stdin is not None
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-    for writer in writers:
-        writer.communicate(timeout=60)
-    found = [line.decode().split(" ") for line in contents(path)]
-    for name in ("a", "b", "c"):
-        assert [(int(number), len(rest)) for who, number, rest in found if who == name] == [
-            (number, number * 97 % 9000) for number in range(400)
-        ]
-
-
 @given(lengths=st.lists(st.sampled_from([0, 1, 100, 131_000, 131_072, 600_000]), max_size=5), data=st.data())
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_reading_goes_on_from_any_line(lengths: list[int], data: st.DataObject) -> None:
@@ -181,27 +80,6 @@ def test_reading_goes_on_from_any_line(lengths: list[int], data: st.DataObject) 
         assert found == [line for line in lines if line.position >= begin]
 
 
-def test_the_end_of_a_file_is_that_of_its_last_whole_line(path: Path) -> None:
-    """A line that is being written, or was cut off, does not count as length."""
-    file = AppendFile(path, create=True)
-    assert whole_length(path) == 0
-    file.append(b"one")
-    os.write(file.fd, b"x" * 200_000)
-    assert whole_length(path) == 4
-    file.close()
-
-
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
-def test_files_are_the_users_alone(umask: int, path: Path) -> None:
-    """A journal has mode 0600 whatever the umask is."""
-    before = os.umask(umask)
-    try:
-        AppendFile(path, create=True).close()
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
 def test_a_disk_that_cannot_sync_keeps_what_it_took(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a line is written and cannot be synced, it is kept once, and that is said."""
     told: list[OSError] = []
@@ -217,50 +95,6 @@ def test_a_disk_that_cannot_sync_keeps_what_it_took(path: Path, monkeypatch: pyt
     assert contents(path) == [b"one", b"two"]
     assert len(journal.memory) == 0
     assert {type(error) for error in told} == {UnsyncedError}
-
-
-# ---- the memory ----
-
-
-def test_room_is_shared() -> None:
-    """What one run holds in memory leaves less room for the others; what it gives back is free again."""
-    room = Room(3)
-    one, other = MemoryFacts(room), MemoryFacts(room)
-    one.append(b"1")
-    one.append(b"2")
-    other.append(b"3")
-    with pytest.raises(JournalFullError):
-        other.append(b"4")
-    one.forget(MEMORY + 1)
-    other.append(b"5")
-    assert [line.content for line in other.read(0)] == [b"3", b"5"]
-
-
-def test_what_is_gone_is_not_taken() -> None:
-    """Who asks for a fact that went to the disk gets none, so that he reads the disk before what is held still."""
-    memory, disk = MemoryFacts(10), []
-    for number in range(3):
-        memory.append(b"%d" % number)
-    memory.spill(disk.append, most=1)
-    assert memory.take(MEMORY) == []
-    memory.spill(disk.append)
-    assert disk == [b"0", b"1", b"2"]  # nothing was in the sender's hands
-    memory.append(b"3")
-    assert [line.content for line in memory.take(memory.first)] == [b"3"]
-
-
-def test_what_the_sender_holds_is_not_handed_over() -> None:
-    """While the sender has facts in its hands none go to the disk; what it gives back undelivered does."""
-    memory, disk = MemoryFacts(10), []
-    for number in range(4):
-        memory.append(b"%d" % number)
-    assert [line.content for line in memory.take(MEMORY, most=2)] == [b"0", b"1"]
-    assert memory.spill(disk.append) is False
-    assert disk == []
-    memory.forget(MEMORY + 1)
-    memory.give_back()
-    assert memory.spill(disk.append) is True
-    assert disk == [b"1", b"2", b"3"]
 
 
 class Recording(RuleBasedStateMachine):
@@ -402,32 +236,6 @@ def test_a_patient_journal_waits_for_a_slow_disk(path: Path) -> None:
         journal.append(line)
     assert (contents(path), told) == ([b"slow", b"slow again", b"and again"], [])
     journal.close()
-
-
-def test_pauses_grow_while_the_disk_stays_bad() -> None:
-    """After each trouble in a row the disk is left alone for twice as long, a minute at most; then all begins anew."""
-    now = 0.0
-    disk = Disk(monotonic=lambda: now)
-    pauses = []
-    for _ in range(9):
-        disk.fails(OSError())
-        began = now
-        while not disk.tries_again():
-            now += 0.25
-        pauses.append(now - began)
-    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    now += 1000
-    disk.fails(OSError())
-    now += 1.0
-    assert disk.tries_again()
-
-
-def test_nowhere_is_never_good() -> None:
-    """Facts that are to stay in memory stay there, however often and long that is tried."""
-    disk = Disk.nowhere()
-    disk.fails(OSError())
-    assert not disk.good
-    assert not disk.tries_again()
 
 
 def test_a_writer_is_seen_alive(path: Path) -> None:

@@ -105,6 +105,16 @@ def test_only_what_was_recorded_before_is_waited_for(bench: Bench) -> None:
     assert not bench.wait(0.0)
 
 
+def test_what_is_held_in_memory_is_in_no_others_reach(bench: Bench) -> None:
+    """While a fact is held in this process's memory no other one's log says that it is delivered."""
+    memory = bench.delivery.roster.streams()[0].journal.memory
+    memory.append(b"held")
+    bench.note(_records.Acknowledged(0, bench.end))
+    assert not bench.wait(0.1)
+    memory.forget(memory.end())
+    assert bench.wait(0.0)
+
+
 def test_a_stalled_delivery_is_given_up(bench: Bench) -> None:
     """A wait that is told so ends after some time without an acknowledgement; each one gives it that time anew."""
     assert not bench.wait(10.0, stall=0.5)

@@ -81,19 +81,22 @@ def test_a_handler_set_later_replaces_ours(tmp_path: Path) -> None:
 def test_a_run_outside_of_the_main_thread_watches_nothing(tmp_path: Path) -> None:
     """From another thread no handler can be set: the first run there leaves SIGTERM as it is, without an error."""
     before = """
-thread = threading.Thread(target=lambda: mt.mission_run("x").__enter__())
+runs = []
+thread = threading.Thread(target=lambda: runs.append(mt.mission_run("x").__enter__()))
 thread.start()
 thread.join()
-assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+assert runs and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 os._exit(5)
 """
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(before=before, inside="pass")],
-        env=environment(tmp_path, MISSION_TRACER_LOG_LEVEL="off", MISSION_TRACER_HANDLE_SIGNALS="1"),
+        env=environment(tmp_path, MISSION_TRACER_HANDLE_SIGNALS="1", MISSION_TRACER_STRICT="1"),
+        stderr=-1,
+        text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 5
+    assert (done.returncode, done.stderr) == (5, "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
