@@ -83,8 +83,8 @@ class Lane:
         # only known to be not long before its last record.
         self._suspects = 0 if log.predecessor_at is None else _WIDTH
         self._suspected_at = 0.0 if log.predecessor_at is None else log.predecessor_at - timeout
-        self._is_late = False
-        self._is_alone = False  # a barrier is under way
+        self._is_late = self._is_alone = False  # there is a backlog; a barrier is under way
+        self._moved_to = 0  # where in the file those facts end that went there from memory
         self._closing = False
         self._counting = threading.Lock()
         self._settled: dict[str, tuple[int, int]] = {}  # writer -> how many facts are delivered, and rejected
@@ -248,6 +248,7 @@ class Lane:
     def has_delivered(self, ends: tuple[int, int]) -> bool:
         """Say whether everything before these ends, of the file and of the memory, is delivered or refused."""
         file, memory = ends
+        file = max(file, self._moved_to)  # whoever measured before that waits for it too
         return self.state.cursor >= file and self.state.memory.cursor >= memory and not self.state.retries
 
     def _fill(self) -> None:
@@ -270,14 +271,14 @@ class Lane:
         return bool(lines)
 
     def _fill_from_memory(self) -> bool:
-        # After the file: what a process holds in memory happened after what it had written before.
         if self._memory is None:
             return False
+        # After the file: what a process holds in memory happened after what it had written before.
         lines = self._memory.take(self._taken_to, most=_WINDOW)
         if not lines and (first := self._memory.first) > self._taken_to:
             # Some went to the disk after all: they are read there, before those that are held still.
             self.state.memory.finish(self._taken_to, first)
-            self._taken_to = first
+            self._taken_to, self._moved_to = first, self._reader.end()
             return True
         for line in lines:
             self._taken_to = line.end

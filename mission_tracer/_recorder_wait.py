@@ -118,8 +118,13 @@ class _Awaited:
     def _is_delivered_elsewhere(self) -> bool:
         """Read in the delivery log how far another process is; facts held in memory here are not in its reach."""
         directory = self._delivery.directory
-        if directory is None or self._ends is None or self._ends[1] > MEMORY:
+        if directory is None or self._ends is None:
             return False
+        if self._ends[1] > MEMORY:
+            own = self._delivery.roster.own(self._key)
+            if own is not None and own.stream is not None and own.stream.journal.memory.first < self._ends[1]:
+                return False
+            self._ends = self._delivery.measure(self._key), MEMORY  # the disk took them after all
         try:
             self._follower = self._follower or LogFollower(directory.log(self._key))
             return self._follower.cursor() >= self._ends[0]
