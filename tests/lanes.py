@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 
 from mission_tracer import _locks, facts
@@ -23,10 +22,11 @@ from mission_tracer._lane_courier import Pause
 from mission_tracer._notices import Notices
 from mission_tracer._roster_opening import Opening
 from mission_tracer.server import Behaviour, Store, create_app
-from tests.server.driver import AppTransport
+from tests.server.driver import respond
 
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
-BASE_URL = "http://server/v2"
+PREFIX = "/v2"
+BASE_URL = f"http://server{PREFIX}"
 SETTLE = 5.0
 TIMEOUT = 30.0
 DELAY = 3.0  # seconds after which a delayed request takes effect: less than SETTLE
@@ -46,6 +46,9 @@ LOSSES = (
 DEATHS = ("dies_before", "dies_after")
 
 
+_HEADERS = ((b"authorization", b"Bearer x"), (b"content-type", b"application/json"))
+
+
 class Death(BaseException):
     """The process that delivers is killed in this moment."""
 
@@ -61,8 +64,7 @@ class World:
     def __init__(self, place: Path, **switches: Any) -> None:
         self.now = 1_800_000_000.0
         self.store = Store()
-        app = create_app(self.store, behaviour=Behaviour(**switches), clock=self._server_clock)
-        self.transport = AppTransport(app, checked=False)
+        self.app = create_app(self.store, behaviour=Behaviour(**switches), clock=self._server_clock)
         self.directory = Directory(place)
         self.directory.prepare()
         self.key = facts.new_key()
@@ -214,20 +216,15 @@ class World:
         request = build(
             OPERATIONS[call.operation], call.path, call.query, **({} if call.body is None else {"body": body})
         )
-        answer = self.transport.handle_request(
-            httpx.Request(
-                request.method,
-                BASE_URL + request.target,
-                content=request.content,
-                headers={"authorization": "Bearer x", "content-type": "application/json"},
-            )
+        status, _, content = respond(
+            self.app, request.method, PREFIX + request.target, headers=_HEADERS, body=request.content or b""
         )
-        if answer.status_code >= 300:
-            return Answer(answer.status_code, why=answer.text)
-        if answer.status_code == 204:
+        if status >= 300:
+            return Answer(status, why=content.decode())
+        if status == 204:
             return Answer(204)
-        said = answer.json()
-        return Answer(answer.status_code, said.get("data"), said.get("meta", {}).get("total_pages", 1 << 30))
+        said = msgspec.json.decode(content)
+        return Answer(status, said.get("data"), said.get("meta", {}).get("total_pages", 1 << 30))
 
     # ---- the server ----
 

@@ -1,9 +1,9 @@
 """Drive an ASGI application from plain functions, and hold all traffic against the API's contract."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 import httpx
 
@@ -14,8 +14,51 @@ from tests import contract
 UUID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 
 
-class AppTransport(httpx.BaseTransport):
+def respond(
+    app: Any, method: str, target: str, *, headers: Iterable[tuple[bytes, bytes]] = (), body: bytes = b""
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Run an application to its answer without an event loop: it waits for nothing but the request.
+
+    Args:
+        app: the ASGI application.
+        method: what is asked for.
+        target: the path and the query, percent-encoded.
+        headers: names and values.
+        body: the content.
+
+    Returns:
+        The status, the headers and the content of the answer.
+    """
+    path, _, query = target.partition("?")
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.lower(), value) for name, value in headers],
+    }
+    run = app(scope, receive, send)
+    try:
+        run.send(None)
+    except StopIteration:
+        start, content = sent
+    else:
+        raise AssertionError("the application waits for something")
+    return start["status"], start["headers"], content.get("body", b"")
+
+
+class AppTransport(httpx.BaseTransport):
+    """Have an application in this process answer a client.
 
     Args:
         app: the ASGI application.
@@ -27,38 +70,12 @@ class AppTransport(httpx.BaseTransport):
         self.checked = checked
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        body = request.read()
-        sent: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        run = self.app(_scope(request), receive, send)
-        try:
-            run.send(None)
-        except StopIteration:
-            start, content = sent
-        else:
-            raise AssertionError("the application waits for something")
-        answer = httpx.Response(start["status"], headers=start["headers"], content=content.get("body", b""))
+        body, target = request.read(), request.url.raw_path.decode()
+        status, headers, content = respond(self.app, request.method, target, headers=request.headers.raw, body=body)
+        answer = httpx.Response(status, headers=headers, content=content)
         if self.checked and "/ai/missions" in request.url.path:
             check(request, answer, body)
         return answer
-
-
-def _scope(request: httpx.Request) -> dict[str, Any]:
-    return {
-        "type": "http",
-        "method": request.method,
-        "path": request.url.path,
-        "raw_path": urlsplit(str(request.url)).path.encode(),
-        "query_string": request.url.query,
-        "root_path": "",
-        "headers": [(name.lower(), value) for name, value in request.headers.raw],
-    }
 
 
 def check(request: httpx.Request, answer: httpx.Response, body: bytes) -> None:
