@@ -5,6 +5,7 @@ import inspect
 import json
 import pickle
 import re
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from mission_tracer.errors import LINE_LIMIT, APIStatusError, RequestLine, error
 
 LINE = RequestLine("GET", "https://api.telnyx.com/v2/ai/missions/m")
 JSON = "application/json"
+UNPROCESSABLE = f"422 {HTTPStatus(422).phrase}"  # Python 3.13 calls it otherwise
 
 
 def test_the_tree_is_the_one_drawn() -> None:
@@ -97,13 +99,13 @@ def test_the_text_of_an_error_names_the_request() -> None:
             422,
             JSON,
             b'{"detail":[{"loc":["body","steps",0,"sequence"],"msg":"Input should be an integer","type":"int"}]}',
-            "422 Unprocessable Entity: body.steps.0.sequence: Input should be an integer",
+            f"{UNPROCESSABLE}: body.steps.0.sequence: Input should be an integer",
         ),
         (
             422,
             JSON,
             b'{"detail":[{"msg":"a"},{"msg":"b"},{"msg":"c"},{"msg":"d"},{"msg":"e"}]}',
-            "422 Unprocessable Entity: a; b; c; and 2 more",
+            f"{UNPROCESSABLE}: a; b; c; and 2 more",
         ),
         (404, JSON, b'{"detail":"No such run"}', "404 Not Found: No such run"),
         (
