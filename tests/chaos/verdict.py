@@ -112,6 +112,13 @@ def _judge_markers(notes: list[dict[str, Any]], server: Server, verdict: Verdict
             if where in last_leave:
                 overwritten.add(last_leave[where])
             last_leave[where] = note["marker"]
+    # So does one whose end was in flight at the kill.
+    for run in server.runs:
+        key = run["metadata"]["mission_tracer"]["key"]
+        for step in server.steps[run["run_id"]]:
+            left, before = (step.get("metadata") or {}).get("left"), last_leave.get((key, step["step_id"]))
+            if before is not None and left is not None and left not in told:
+                overwritten.add(before)
     verdict.lost += [f"marker {marker}" for marker in sorted(told - overwritten - set(arrived))]
     verdict.duplicated += [f"marker {marker} {count} times" for marker, count in arrived.items() if count > 1]
     highest = defaultdict(int)
