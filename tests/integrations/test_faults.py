@@ -24,6 +24,7 @@ pytest.importorskip("langchain_core")
 pytest.importorskip("agents")
 pytest.importorskip("opentelemetry.sdk.trace")
 pytest.importorskip("anthropic")
+pytest.importorskip("celery")
 
 import anthropic
 import httpx
@@ -33,6 +34,7 @@ import structlog
 from agents import Agent, Runner, function_tool
 from agents.testing import ScriptedModel, assistant_message, function_call
 from agents.tracing import set_trace_processors
+from celery import Celery
 from langchain_core.runnables import RunnableLambda
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -47,10 +49,10 @@ from .service import Service
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ALL = ("langchain", "openai-agents", "otel", "openai", "anthropic", "httpx", "httpx2", "subprocess", "logging")
-ALL += ("structlog", "threading", "concurrent.futures")
+ALL += ("structlog", "threading", "concurrent.futures", "celery")
 MODULES = [found.name for found in pkgutil.iter_modules(integrations.__path__, f"{integrations.__name__}.")]
 MODULES += ["mission_tracer.runs", "mission_tracer.steps", "mission_tracer._capture.capture"]
-MODULES = [name for name in MODULES if not name.endswith((".celery", ".pydantic_ai", ".otel_export"))]
+MODULES = [name for name in MODULES if not name.endswith(".pydantic_ai")]  # it only switches spans on
 
 BODIES = {"threads._run", "threads._Body.remove", "_model_calls.ModelCall.finish"}
 """What calls the program's own function, or returns its result: it cannot fail without it.
@@ -216,14 +218,29 @@ def by_logging() -> Any:
     return [line for line in output.getvalue().splitlines() if line.startswith(("line", "failed", "{"))]
 
 
+def by_celery() -> Any:
+    app = Celery("faults", broker="memory://", backend="cache+memory://", set_as_current=False)
+
+    @app.task(name="faults.double")
+    def double(number: int) -> int:
+        return 2 * number
+
+    @app.task(name="faults.fail", bind=True, max_retries=1)
+    def fail(self: Any) -> None:
+        raise self.retry(exc=ValueError("no"), countdown=0)
+
+    sent = double.apply_async([1])
+    return type(sent).__name__, double.apply([2]).get(), str(fail.apply().result)
+
+
 @pytest.fixture
 def loops(isolation: None) -> Iterator[list[Callable[[], Any]]]:
     """Everything is on; what a program does with it."""
-    mt.configure(log_level="off")
+    mt.configure(log_level="off", export="otel")
     set_trace_processors([])
     provider = TracerProvider(shutdown_on_exit=False)
     mt.instrument(*ALL, provider=provider, window=0)
-    yield [by_langchain, by_agents, lambda: by_spans(provider), by_clients, by_hand, by_logging]
+    yield [by_langchain, by_agents, lambda: by_spans(provider), by_clients, by_hand, by_logging, by_celery]
     mt.uninstrument()
     set_trace_processors([])
 
