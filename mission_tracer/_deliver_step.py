@@ -243,19 +243,30 @@ def set_step(at: Situation, step_id: str, step: StepState, status: str, metadata
     if status != "in_progress":
         # It may not have begun for the server, or a change that came late has ended it.
         yield Call(_UPDATE, path, body={"status": "in_progress"})
-    retry: Answer = yield Call(_UPDATE, path, body={"status": status})
+    retry: Answer = yield Call(_UPDATE, path, body=body, tolerant=at.stubborn)
+    if whole and not retry.ok:
+        retry = yield Call(_UPDATE, path, body={"status": status})
     if not retry.ok:
         yield Refusal(_UPDATE, answer.status, f"step {step_id!r}: {answer.why}")
 
 
 def straighten_steps(at: Situation) -> Flow:
-    """Bring the steps back to their statuses that a change undid whose answer was lost and that came late."""
+    """Bring the steps back to where they were before a change whose answer was lost came late."""
     answer: Answer = yield Call("missions.runs.plan.retrieve", at.path())
-    found = {item["step_id"]: item.get("status") for item in answer.data} if answer.ok else {}
+    found = {item["step_id"]: item for item in answer.data} if answer.ok else {}
     for step_id, step in at.state.steps.items():
         sent_as = step.sent_as or step_id
-        if step.status in _FINAL and found.get(sent_as, step.status) != step.status:
-            yield Call(_UPDATE, at.path(step_id=sent_as), body={"status": step.status})
+        held = found.get(sent_as)
+        if held is None or step.status not in _FINAL:
+            continue
+        body: dict[str, Any] = {} if held.get("status") == step.status else {"status": step.status}
+        about = held.get("metadata") or step.metadata
+        if body or any(about.get(name) != value for name, value in step.metadata.items()):
+            yield Call(
+                _UPDATE,
+                at.path(step_id=sent_as),
+                body={**body, "metadata": step.metadata} if step.metadata else body,
+            )
 
 
 def _log(

@@ -170,12 +170,19 @@ def test_a_refused_change_goes_the_way_the_server_wants(status: str, known: str,
     assert course.calls == [*calls, "events.log"]
     assert course.refused == []
     if len(calls) == 4:
-        assert course.bodies[2:4] == [{"status": "in_progress"}, {"status": "completed"}]
+        assert course.bodies[0]["metadata"]
+        assert course.bodies[2:4] == [{"status": "in_progress"}, course.bodies[0]]
+
+
+def test_what_the_server_may_not_like_is_left_out_last() -> None:
+    """A change that is refused once more goes without its metadata."""
+    course = drive(leave(), declared(), no(409), Answer(200, {"status": "failed"}), OK, no(422), OK)
+    assert (course.bodies[4], course.refused) == ({"status": "completed"}, [])
 
 
 def test_a_change_that_is_refused_for_good_is_said() -> None:
     """A change that the server refuses whatever is tried is refused in its words; the event is logged all the same."""
-    course = drive(leave(), declared(), no(422), Answer(200, {"status": "pending"}), no(422), no(422))
+    course = drive(leave(), declared(), no(422), Answer(200, {"status": "pending"}), no(422), no(422), no(422))
     assert course.refused == ["step 's': no 422"]
     assert course.calls[-1] == "events.log"
 
@@ -284,3 +291,18 @@ def test_what_a_late_change_undid_is_put_right() -> None:
     course = drive(None, state, answer, flow=lambda _, at: straighten_steps(at))
     changed = [(call.path["step_id"], call.body["status"]) for call in course.asked[1:]]
     assert changed == [("a", "completed"), ("d-attempt-2", "completed")]
+
+
+def test_what_a_late_change_overwrote_is_put_right() -> None:
+    """A step that has its status, but not all that is known of it, is told that again; where nothing is held, not."""
+    state = bound()
+    for name in ("a", "b", "c", "d"):
+        state.steps[name] = StepState("completed", declared=True, metadata={"left": 2})
+    held: dict[str, Any] = {"a": {"left": 1, "more": 0}, "b": {"left": 2, "more": 0}, "c": None, "d": {"left": 1}}
+    answer = Answer(200, [{"step_id": name, "status": "completed", "metadata": held[name]} for name in held])
+    answer.data[3]["status"] = "failed"
+    course = drive(None, state, answer, flow=lambda _, at: straighten_steps(at))
+    assert [(call.path["step_id"], call.body) for call in course.asked[1:]] == [
+        ("a", {"metadata": {"left": 2}}),
+        ("d", {"status": "completed", "metadata": {"left": 2}}),
+    ]
