@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
@@ -81,8 +82,8 @@ def test_single_slow_writes_are_forgiven(file: int) -> None:
         assert not turns_of_another_thread(lambda: write(file, LONG))
 
 
-def turns_of_another_thread(work: Callable[[], object]) -> int:
-    """Count how far another thread comes while this one works and is not made to give way."""
+def turns_of_another_thread(work: Callable[[], object], *, patience: float = 2.0) -> int:
+    """Count how far another thread comes while this one works and is not made to give way for so many seconds."""
     before = sys.getswitchinterval()
     turns = 0
     stopped = False
@@ -94,7 +95,8 @@ def turns_of_another_thread(work: Callable[[], object]) -> int:
 
     thread = threading.Thread(target=spin)
     thread.start()
-    sys.setswitchinterval(0.4)
+    sys.setswitchinterval(patience)
+    time.sleep(0)  # the other one takes over, and waits as long as that from its next turn on
     try:
         began = turns
         work()
@@ -110,4 +112,4 @@ def test_the_lock_is_held_while_files_are_quick(file: int) -> None:
     """No other thread comes to run while something is written, as it does with the system's own `write`."""
     write = held_write()
     assert not turns_of_another_thread(lambda: write(file, LONG))
-    assert turns_of_another_thread(lambda: os.write(file, LONG))
+    assert turns_of_another_thread(lambda: os.write(file, LONG), patience=0.4)
