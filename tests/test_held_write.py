@@ -96,7 +96,7 @@ def turns_of_another_thread(work: Callable[[], object], *, patience: float = 2.0
     thread = threading.Thread(target=spin)
     thread.start()
     sys.setswitchinterval(patience)
-    time.sleep(0)  # the other one takes over, and waits as long as that from its next turn on
+    time.sleep(0.01)  # the other one takes over, and waits as long as that from its next turn on
     try:
         began = turns
         work()
