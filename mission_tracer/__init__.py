@@ -89,7 +89,7 @@ def __dir__() -> list[str]:
     return sorted({*__all__, *_LAZY_MODULES, *(name for name in globals() if name.startswith("__"))})
 
 
-_context.take_part(os.environ)
+_context.take_part(os.environ, lambda carrier: importlib.import_module("mission_tracer.propagation").Parent(carrier))
 
 __all__ = [
     "AsyncMissionsClient",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
@@ -55,29 +54,34 @@ class _Process:
 
 
 class _Child:
-    """Be the scope of a process that its environment puts into a run; what that takes is imported when it is asked."""
+    """Be the scope of a process that its environment puts into a run; who knows it is made when it is asked for."""
 
-    def __init__(self, carrier: dict[str, str]) -> None:
-        self._carrier = carrier
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
         self._parent: Any = None
 
     @property
     def scope(self) -> Any:
         """The run or step; `None` while nothing is recorded."""
         if self._parent is None:
-            self._parent = importlib.import_module("mission_tracer.propagation").Parent(self._carrier)
+            self._parent = self._make()
         return self._parent.scope
 
 
 process: _Process | _Child = _Process()
 
 
-def take_part(environ: Mapping[str, str]) -> None:
-    """Let this whole process take part in the run its environment names, if it names one. Never raises."""
+def take_part(environ: Mapping[str, str], join: Callable[[dict[str, str]], Any]) -> None:
+    """Let this whole process take part in the run its environment names, if it names one. Never raises.
+
+    Args:
+        environ: The environment.
+        join: Makes of what names the run something that has a `scope`; called when it is first asked for.
+    """
     global process  # noqa: PLW0603 - a process is one
     carrier = {name: environ[name] for name in (VARIABLE, HEADER) if environ.get(name)}
     if carrier:
-        process = _Child(carrier)
+        process = _Child(lambda: join(carrier))
 
 
 def current() -> Any:

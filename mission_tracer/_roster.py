@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 
 from mission_tracer._books import Stats, count_files
 from mission_tracer._directory import Directory
@@ -209,7 +210,7 @@ class Roster:
 
     def _look_around(self) -> list[Lane]:
         """Look at what other processes did; return the lanes that may have work for it."""
-        moved = [lane for lane in self.lanes() if self.is_crowded or not lane.is_still()]
+        moved = self.lanes() if self.is_crowded else [lane for lane in self.lanes() if not lane.is_still()]
         for lane in moved:
             with suppress(OSError):
                 lane.catch_up()
@@ -333,8 +334,7 @@ class Roster:
             back = directory is not None and directory.bring_back(key)
             self._waiting[key] = 0.0 if back else self._monotonic() + _AGAIN
             return
-        place = directory.find(key) if directory is not None else None
-        if place is not None:
+        if directory is not None and (place := directory.find(key)) is not None:
             sums = count_files(*place, writers=own.writers)
             own.delivered, own.rejected = sums.delivered, sums.rejected + sums.dropped
             self._ledger.close(key)
@@ -343,7 +343,7 @@ class Roster:
 
     def _lighten(self) -> None:
         """Let go of what is only kept for a quick look: runs that nobody here writes any more wait in the directory."""
-        for key in list(self._heavy)[:_LIGHTENED]:
+        for key in list(islice(self._heavy, _LIGHTENED)):
             del self._heavy[key]
             own = self._ledger[key]
             if own is not None and not self._ledger.lighten(own):

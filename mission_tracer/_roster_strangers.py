@@ -51,14 +51,12 @@ class Strangers:
     @property
     def is_still(self) -> bool:
         """Say whether a look would find nothing."""
-        return self._directory is None or not (self._waiting or self._is_due or self._has_changed(self._directory))
+        directory = self._directory
+        return directory is None or not (self._waiting or self._is_due or directory.changed_at() != self._changed_at)
 
     @property
     def _is_due(self) -> bool:
         return self._full_at is None or self._monotonic() - self._full_at >= _FULL
-
-    def _has_changed(self, directory: Directory) -> bool:
-        return directory.changed_at() != self._changed_at
 
     def look(self, known: Callable[[], set[str]]) -> bool:
         """Look for runs; say whether this was a thorough look, at old ones too.
@@ -67,10 +65,11 @@ class Strangers:
             known: Returns the runs that need no look.
         """
         directory = self._directory
-        thorough = self._is_due
-        if directory is None or not (thorough or self._has_changed(directory)):
+        if directory is None:
             return False
-        changed_at = directory.changed_at()
+        thorough, changed_at = self._is_due, directory.changed_at()
+        if not (thorough or changed_at != self._changed_at):
+            return False
         if thorough:
             self._full_at = self._monotonic()
             self._seen.clear()

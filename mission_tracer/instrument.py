@@ -80,7 +80,9 @@ def instrument(*which: str, **options: Any) -> None:
     for name in which:
         if name not in _MODULES:
             raise ValueError(f"there is no integration {name!r}: there are {', '.join(names())}")
-    if not importlib.import_module("mission_tracer.recorder").default().enabled:
+    from mission_tracer import recorder  # when it is needed: the package imports this file at once
+
+    if not recorder.default().enabled:
         return
     modules = {name: _load(name) for name in which}
     taken = {name: _taken(module) for name, module in modules.items()}
@@ -108,7 +110,7 @@ def _load(name: str) -> Integration:
 
 
 def _taken(module: Integration) -> set[str]:
-    import inspect  # like the recorder, only when it is needed: the package imports this file at once
+    import inspect  # like the recorder
 
     parameters = inspect.signature(module.install).parameters.values()
     return {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}

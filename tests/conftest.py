@@ -15,6 +15,7 @@ import pytest
 
 import mission_tracer as mt
 from mission_tracer import _context, recorder
+from mission_tracer._directory import Directory
 from mission_tracer.facts import Fact, decode
 
 
@@ -43,6 +44,14 @@ def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     assert not left
     assert _context.current() is None
     assert _context.owner.get() is None
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Directory:
+    """An empty state directory, prepared."""
+    directory = Directory(tmp_path / "state")
+    directory.prepare()
+    return directory
 
 
 @pytest.fixture

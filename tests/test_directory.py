@@ -24,13 +24,6 @@ FACT = (
 ACK = b'{"did":"ack","position":0,"end":1}'
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    directory = Directory(tmp_path / "state")
-    directory.prepare()
-    return directory
-
-
 def fill(directory: Directory, key: str = KEY, *, log: bool = True) -> None:
     """Make a run that has both its files."""
     directory.journal(key).write_bytes(FACT + b"\n")

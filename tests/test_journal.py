@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import errno
 import itertools
 import os
@@ -16,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mission_tracer import _locks, facts
+from mission_tracer import _locks
 from mission_tracer._journal import (
     MEMORY,
     AppendFile,
@@ -29,28 +28,7 @@ from mission_tracer._journal import (
     iterate_lines,
 )
 from tests.disks import file_size_limit
-
-AT = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=30)
-
-
-def fact(number: int, text: str = "") -> bytes:
-    """Write one fact's line, as a recorder does."""
-    return facts.encode(facts.EventWritten(id=f"writer00.{number}", at=AT, body=facts.EventBody("custom", text or "x")))
-
-
-FACTS = st.lists(TEXTS, max_size=6).map(lambda texts: [fact(n, text) for n, text in enumerate(texts)])
-
-
-def contents(path: Path) -> list[bytes]:
-    """Read what a file's lines say; a torn line says nothing."""
-    return [line.content for line in iterate_lines(path) if line.content]
-
-
-def ids(path: Path) -> list[str]:
-    """Read which facts are in a file, as everyone reads them."""
-    found = [facts.read(line) for line in contents(path)]
-    return [each.id for each in found if each is not None]
+from tests.journals import contents
 
 
 @pytest.fixture

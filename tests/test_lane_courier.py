@@ -290,13 +290,6 @@ def test_latency_is_that_of_events() -> None:
 # ---- the names of missions ----
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    directory = Directory(tmp_path / "state")
-    directory.prepare()
-    return directory
-
-
 def interrupted(bench: Bench, opened: Item, between: Callable[[], None]) -> None:
     """Do something while a mission's list is under way."""
     bench.replies, bench.always, bench.sent = [], None, []

@@ -68,13 +68,6 @@ def read(directory: Directory, key: str = KEY) -> list[facts.Fact]:
     return [fact for fact in found if fact is not None]
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    directory = Directory(tmp_path / "state")
-    directory.prepare()
-    return directory
-
-
 def test_a_dead_process_is_told_of(directory: Directory) -> None:
     """The run of a killed process is closed as failed, with the reason, the last step and the last fact; once."""
     with program(directory.root) as (process, key):

@@ -65,13 +65,6 @@ def record(stream: Stream, count: int) -> None:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    directory = Directory(tmp_path / "state")
-    directory.prepare()
-    return directory
-
-
-@pytest.fixture
 def process(directory: Directory) -> Process:
     return Process(directory)
 

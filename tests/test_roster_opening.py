@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,13 +24,6 @@ from tests.disks import file_size_limit
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
 KEY = "01key"
 HERE, THERE = "http://here/v2", "http://there/v2"
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    directory = Directory(tmp_path / "state")
-    directory.prepare()
-    return directory
 
 
 class Opener:

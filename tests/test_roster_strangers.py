@@ -28,13 +28,6 @@ class Clock:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    directory = Directory(tmp_path / "state")
-    directory.prepare()
-    return directory
-
-
-@pytest.fixture
 def clock() -> Clock:
     return Clock()
 

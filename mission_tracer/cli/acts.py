@@ -106,8 +106,7 @@ def tool(
     name, capture, step_id = _name(pen, name), pen.capture, _step(pen, step)
     kept = capture.value(given) if capture.mode == "full" else {}
     about: dict[str, Any] = {"tool": name, "call_id": pen.name_call()}
-    shown = capture.text(", ".join(f"{key}={value!r}" for key, value in kept.items()), max_chars=200)
-    pen.write_event("tool_call", f"{name}({shown})", {**about, "arguments": kept}, step_id=step_id)
+    pen.write_event("tool_call", capture.call(name, kept), {**about, "arguments": kept}, step_id=step_id)
     status = 0
     value = _json(result)
     if command:

@@ -82,7 +82,7 @@ def missions(*, limit: int, offline: bool, as_json: bool) -> None:
     Those of the API. Without TELNYX_API_KEY, with --offline, or when the API cannot be reached, those that were
     recorded on this machine.
     """
-    rows = sources(offline=offline).asked(_all_missions, _local_missions)[:limit]
+    rows = sources(offline=offline).asked(lambda found: _all_missions(found, limit), _local_missions)[:limit]
     if as_json:
         print_json(rows)
     elif not rows:
@@ -93,11 +93,11 @@ def missions(*, limit: int, offline: bool, as_json: bool) -> None:
         )
 
 
-def _all_missions(found: Sources) -> list[dict[str, Any]]:
+def _all_missions(found: Sources, limit: int) -> list[dict[str, Any]]:
     with found.client() as client:
         return [
             {"mission_id": m.mission_id, "name": m.name, "description": m.description, "created_at": m.created_at}
-            for m in islice(client.missions.list(page_size=100), _NAMED)
+            for m in islice(client.missions.list(page_size=100), limit)
         ]
 
 

@@ -34,8 +34,8 @@ def start_tool(track: Track, arguments: Mapping[str, Any], call_id: str | None) 
         resumed.calls.remove(call_id)
         return
     shown = arguments_of(capture, {name: plain(value) for name, value in arguments.items()})
-    listed = capture.text(", ".join(f"{name}={value!r}" for name, value in shown.items()), max_chars=200)
-    run.write_event("tool_call", f"{track.about['tool']}({listed})", {**track.about, "arguments": shown}, track.step_id)
+    said = capture.call(track.about["tool"], shown)
+    run.write_event("tool_call", said, {**track.about, "arguments": shown}, track.step_id)
 
 
 def _announced(track: Track) -> str | None:

@@ -52,10 +52,8 @@ class Call:
         capture = run.recorder.capture
         shown = arguments_of(capture, arguments)
         self._about = {"tool": capture.text(name), "call_id": call_id or run.stream.name_call()}
-        listed = capture.text(", ".join(f"{key}={value!r}" for key, value in shown.items()), max_chars=200)
-        run.write_event(
-            "tool_call", f"{self._about['tool']}({listed})", {**self._about, "arguments": shown}, self._step_id
-        )
+        said = capture.call(self._about["tool"], shown)
+        run.write_event("tool_call", said, {**self._about, "arguments": shown}, self._step_id)
 
     def end(self, result: Any, error: BaseException | None) -> None:
         """Log what came of it."""

@@ -125,7 +125,7 @@ def _judge_markers(notes: list[dict[str, Any]], server: Server, verdict: Verdict
     for note in notes:
         series, _, number = note["marker"].rpartition(":")
         highest[series] = max(highest[series], int(number))
-    for marker in set(arrived) - {note["marker"] for note in notes}:
+    for marker in set(arrived) - told:
         series, _, number = marker.rpartition(":")
         if not series:
             verdict.wrong.append("a run arrived without its metadata")
