@@ -126,6 +126,7 @@ def _open(recording: recorder.Recorder, named: dict[str, str]) -> Run:
             key=key,
             mission=facts.MissionSpec(name, id=named.get("mission_id")),
             base_url=recording.settings.base_url if recording.settings.api_key else None,
+            sends=recording.sends,
             run_id=named.get("run_id"),
         )
     recording.runs[key] = run

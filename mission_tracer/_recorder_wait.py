@@ -57,6 +57,8 @@ class Wait:
                     if not delivery.sender.is_running:
                         delivery.sender.work_until(self._is_over, left=self._left)
                 while not self._is_over():
+                    if delivery.sends and delivery.roster.has_news:
+                        delivery.sender.wake()
                     with delivery.sender.progress:
                         delivery.sender.progress.wait(max(0.0, min(self._left(), GLANCE)))
             return not self._waiting and not self._hopeless
@@ -111,8 +113,10 @@ class _Awaited:
         lane = roster.lane(key)
         if lane is not None:
             return lane.has_delivered(self._ends)
-        if self._leave_to_others and roster.is_elsewhere(key):
-            return True
+        if roster.is_elsewhere(key):
+            if self._leave_to_others:
+                return True
+            roster.look_again()  # it is ours as soon as the other one ends
         return self._is_delivered_elsewhere()
 
     def _is_delivered_elsewhere(self) -> bool:

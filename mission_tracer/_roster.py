@@ -91,7 +91,7 @@ class Roster:
         self._waiting: dict[str, float] = {}
         self._heavy: dict[str, None] = {}
         self._elsewhere: set[str] = set()
-        self._freed = False
+        self._freed = self._eager = False
         self._kept: set[str] = set()
 
     # ---- from any thread ----
@@ -123,6 +123,10 @@ class Roster:
     def is_elsewhere(self, key: str) -> bool:
         """Say whether another process delivered a run of ours when we looked last."""
         return key in self._elsewhere
+
+    def look_again(self) -> None:
+        """See to it that the next look tries the runs that other processes delivered: they may have ended."""
+        self._eager = self._freed = True
 
     def stats(self, dropped: dict[str, int]) -> Stats:
         """Balance the books of what this process recorded.
@@ -174,8 +178,11 @@ class Roster:
 
     def renew(self, *, everything: bool) -> list[Lane]:
         """Return lanes that may have something to deliver now."""
-        self._freed = False
+        eager, self._freed, self._eager = self._eager, False, False
         found = self._take_fresh()
+        if everything or eager:
+            self._waiting = {**dict.fromkeys(self._elsewhere, 0.0), **self._waiting}
+            self._elsewhere = set()
         if everything:
             found += self._look_around()
         return list(dict.fromkeys([*found, *self._open_some()]))
@@ -214,9 +221,6 @@ class Roster:
         for lane in moved:
             with suppress(OSError):
                 lane.catch_up()
-        elsewhere, self._elsewhere = self._elsewhere, set()
-        for key in elsewhere:
-            self._waiting.setdefault(key, 0.0)
         if self._strangers.look(lambda: {*self._ledger.keys(), *self._lanes}):
             for lane in self.lanes():
                 self._bury_if_dead(lane)
@@ -322,8 +326,7 @@ class Roster:
 
     def _refuse(self, key: str, why: str) -> None:
         self._strangers.skip(key)
-        own = self._ledger[key]
-        if own is not None:
+        if (own := self._ledger[key]) is not None:
             own.parked = why
 
     def _take_leave(self, key: str, own: Own) -> None:
@@ -345,8 +348,7 @@ class Roster:
         """Let go of what is only kept for a quick look: runs that nobody here writes any more wait in the directory."""
         for key in list(islice(self._heavy, _LIGHTENED)):
             del self._heavy[key]
-            own = self._ledger[key]
-            if own is not None and not self._ledger.lighten(own):
+            if (own := self._ledger[key]) is not None and not self._ledger.lighten(own):
                 self._heavy[key] = None
 
     # ---- the end ----
@@ -369,9 +371,7 @@ class Roster:
         for key, own in self._ledger.items():
             with suppress(OSError):
                 if directory is not None and own.parked is None and is_left(directory, key):
-                    self._elsewhere.discard(key)
-                    self._waiting.setdefault(key, 0.0)
-                    self._freed = True
+                    self.look_again()
                     return True
         return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mission_tracer import _records
+from mission_tracer import _records, facts
 from mission_tracer._delivery_log import DeliveryLog
 from mission_tracer._directory import Directory, is_there, read_head
 from mission_tracer._journal import Reader, iterate_lines
@@ -15,6 +15,8 @@ from mission_tracer._notices import Notices
 from mission_tracer._roster_burial import bury, discard_stillborn
 from mission_tracer._roster_ledger import Own
 from mission_tracer._stream import Stream
+
+_HEAD_START = 30.0  # seconds that a living process's run is left to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +149,16 @@ class Opening:
 
     def _prepare(self, directory: Directory, key: str) -> Nothing | None:
         """Look after what another process left; say so when there is nothing to deliver."""
-        if read_head(directory, key) is None and discard_stillborn(directory, key):
+        head = read_head(directory, key)
+        if head is None and discard_stillborn(directory, key):
             return Nothing()
-        bury(directory, key)
+        if not bury(directory, key) and head is not None and head.sends and self._is_young(head):
+            return Nothing()  # whoever began it is about to deliver it, and comes later, not sooner, if we are first
         # Without a line, the first one is being written.
         return None if any(iterate_lines(directory.journal(key))) else Nothing(yet=True)
+
+    def _is_young(self, head: facts.RunOpened | facts.RunJoined) -> bool:
+        return abs(self.clock() - head.at.timestamp()) < _HEAD_START
 
     def _log_trouble(self, error: OSError) -> None:
         self.notices.say(

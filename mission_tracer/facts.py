@@ -89,11 +89,12 @@ class _Fact(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="fa
 
 
 class RunOpened(_Fact, frozen=True, tag="run_opened"):
-    """A run began here; the first line of its journal."""
+    """A run began here; the first line of its journal. `sends` says that its process delivers it too."""
 
     key: str
     mission: MissionSpec
     base_url: str | None = None
+    sends: bool = False
     input: dict[str, Any] | None = None
     metadata: dict[str, Any] = {}
 
@@ -104,6 +105,7 @@ class RunJoined(_Fact, frozen=True, tag="run_joined"):
     key: str
     mission: MissionSpec
     base_url: str | None = None
+    sends: bool = False
     run_id: str | None = None
 
 

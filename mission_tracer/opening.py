@@ -62,6 +62,7 @@ def open_run(
         key=key,
         mission=mission,
         base_url=recording.settings.base_url if recording.settings.api_key else None,
+        sends=recording.sends,
         input=values or None,
         metadata={**({} if metadata is None else recording.capture.mapping(metadata)), "mission_tracer": mark},
     )

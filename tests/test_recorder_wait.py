@@ -166,6 +166,22 @@ def test_what_others_deliver_may_be_left_to_them(bench: Bench) -> None:
     other.close()
 
 
+def test_who_waits_takes_over_as_soon_as_it_can(bench: Bench) -> None:
+    """While another process delivers a run that is waited for, the sender tries at every glance whether it ended."""
+    roster = bench.delivery.roster
+    other = DeliveryLog(bench.directory.log(bench.run.key))
+    assert other.try_open()
+    roster.fresh += roster.streams()
+    found = roster.renew(everything=True)
+    bench.progress.brings = lambda: found.extend(roster.renew(everything=False))
+    assert not bench.wait(GLANCE)
+    assert found == []
+    other.close()
+    assert not bench.wait(GLANCE)
+    assert found == [roster.lane(bench.run.key)]
+    roster.close()
+
+
 def test_nothing_is_waited_for_at_no_cost(bench: Bench) -> None:
     """No runs, or one that is nobody's any more, are delivered."""
     assert Wait(bench.delivery, [], timeout=5.0, stall=None, leave_to_others=False).wait()

@@ -22,6 +22,7 @@ from mission_tracer._stream import Stream
 from tests.disks import file_size_limit
 
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+NOW = 1e9
 KEY = "01key"
 HERE, THERE = "http://here/v2", "http://there/v2"
 
@@ -43,7 +44,7 @@ class Opener:
             timeout=1.0,
             power=False,
             anywhere=anywhere,
-            clock=lambda: 1e9,
+            clock=lambda: NOW,
             monotonic=lambda: 0.0,
         )
         found = opening.open(KEY, own)
@@ -60,9 +61,11 @@ def opener(directory: Directory) -> Iterator[Opener]:
         lane.close()
 
 
-def write(directory: Directory, *found: Any, base_url: str | None = HERE) -> None:
+def write(
+    directory: Directory, *found: Any, base_url: str | None = HERE, sends: bool = False, at: dt.datetime = AT
+) -> None:
     file = AppendFile(directory.journal(KEY), create=True)
-    head = facts.RunOpened(id="w.1", at=AT, key=KEY, mission=facts.MissionSpec("m"), base_url=base_url)
+    head = facts.RunOpened(id="w.1", at=at, key=KEY, mission=facts.MissionSpec("m"), base_url=base_url, sends=sends)
     for fact in (head, *found):
         file.append(facts.encode(fact))
     file.close()
@@ -102,6 +105,27 @@ def test_a_living_ones_run_is_only_opened(directory: Directory, opener: Opener) 
     assert try_lock(writer.fd, shared=True)
     assert isinstance(opener.open(), Lane)
     assert kinds(directory) == ["RunOpened"]
+    writer.close()
+
+
+def test_a_living_one_that_delivers_has_a_head_start(directory: Directory, opener: Opener) -> None:
+    """A young run is left to its living process, if that delivers: not for ever, and no longer than it lives."""
+    now = dt.datetime.fromtimestamp(NOW, tz=dt.timezone.utc)
+    write(directory, sends=True, at=now - dt.timedelta(seconds=29))
+    writer = AppendFile(directory.journal(KEY), create=False)
+    assert try_lock(writer.fd, shared=True)
+    assert opener.open() == Nothing()
+    writer.close()
+    assert isinstance(opener.open(), Lane)
+
+
+@pytest.mark.parametrize("seconds", [-3600, 31])
+def test_a_head_start_ends(seconds: float, directory: Directory, opener: Opener) -> None:
+    """A run that a living process did not take up in time is delivered, also when a clock was put back meanwhile."""
+    write(directory, sends=True, at=dt.datetime.fromtimestamp(NOW - seconds, tz=dt.timezone.utc))
+    writer = AppendFile(directory.journal(KEY), create=False)
+    assert try_lock(writer.fd, shared=True)
+    assert isinstance(opener.open(), Lane)
     writer.close()
 
 
