@@ -16,7 +16,7 @@ from benchmarks.page import Results, machine, page
 from benchmarks.targets import verdicts
 
 ROWS = ("caller_cost", "end_to_end", "drain", "imports", "outage", "exits", "idle", "losses")
-SCRIPTS = {"Capture": "capture.py", "Kinds of callables": "callables.py"}
+SCRIPTS = {"Capture": "capture.py", "Kinds of callables": "callables.py", "Commands inside a run": "commands.py"}
 """Title -> a script of this directory whose output is shown as it is."""
 
 

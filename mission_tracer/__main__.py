@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
+import os
 import sys
 
 _IN_A_RUN = {"step", "event", "tool", "plan", "agent", "succeed", "fail"}
@@ -12,13 +14,17 @@ def main() -> int:
     """Run one command with the words of this process; return its exit status.
 
     The commands that a script calls many times inside a run are read without click, which takes longer to import than
-    they take to do; what that quick reading does not understand, click explains.
+    they take to do, and leave without taking the interpreter apart; what that quick reading does not understand, click
+    explains.
     """
     words = sys.argv[1:]
     if words and words[0] in _IN_A_RUN:
+        gc.disable()
         status: int | None = importlib.import_module("mission_tracer.cli.shell").quickly(words)
         if status is not None:
-            return status
+            sys.stderr.flush()
+            os._exit(status)
+        gc.enable()
     try:
         app = importlib.import_module("mission_tracer.cli.app")
     except ModuleNotFoundError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping
 from itertools import islice
@@ -185,7 +184,11 @@ class Capture:
     def key(self, key: str) -> str:
         """Hide secrets in an idempotency key: two that differ stay different."""
         shown = self.name(key)
-        return key if shown == key else f"{shown} {hashlib.sha256(key.encode(errors='replace')).hexdigest()[:16]}"
+        if shown == key:
+            return key
+        import hashlib  # loads OpenSSL: hardly any key has a secret in it
+
+        return f"{shown} {hashlib.sha256(key.encode(errors='replace')).hexdigest()[:16]}"
 
     def summary(self, value: Any) -> str:
         """Say a result in one line: `best: ABC Cleaning, quote: 350` for a mapping, `3 items: a, b, c` for a list.

@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,7 +16,6 @@ from mission_tracer import facts
 from mission_tracer.cli import outcomes
 from mission_tracer.cli.pen import ENCLOSED, Pen
 from mission_tracer.errors import MissionTracerError
-from mission_tracer.models import EventType
 
 _SUMMARY = 500  # characters
 _DESCRIPTION = 1000
@@ -78,9 +76,7 @@ def event(
     key: str | None = None,
 ) -> None:
     """Log an event."""
-    types = [str(kind) for kind in EventType]
-    if type not in types:
-        raise WrongWordsError(f"--type must be one of {', '.join(types)}, not {type!r}")
+    _check_type(type)
     values = _object("--payload", payload)
     pen.write_event(
         type,
@@ -90,6 +86,16 @@ def event(
         agent_id=pen.name(agent_id) if agent_id else None,
         idempotency_key=pen.key_of(key) if key else None,
     )
+
+
+def _check_type(kind: str) -> None:
+    if kind == "custom":
+        return
+    from mission_tracer.models import EventType  # most events are custom
+
+    types = [str(known) for known in EventType]
+    if kind not in types:
+        raise WrongWordsError(f"--type must be one of {', '.join(types)}, not {kind!r}")
 
 
 def tool(
@@ -217,8 +223,7 @@ def _object(option: str, text: str | None) -> Mapping[str, Any] | None:
         raise WrongWordsError(f"{option} must be a JSON object such as '{{\"found\": 3}}': {error}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(NamedTuple):
     """How a command inside a run is put: how many words it takes, and which options."""
 
     do: Callable[..., int | None]

@@ -60,6 +60,7 @@ class Pen:
             MemoryFacts(0),
             create=create,
             power=self.directory.power,
+            patient=True,
             restore=lambda: self.directory.bring_back(self.key),
             on_trouble=_refuse,
         )

@@ -47,11 +47,11 @@ def test_every_inner_command_of_click_has_a_quick_reading(call: Call) -> None:
 def test_neither_click_nor_the_network_is_imported(state: Path, call: Call) -> None:
     """A command inside a run imports no click, no HTTP client and no logging library, and works without the extras."""
     key = call("start", "Wash windows").out.strip()
-    heavy = "('click', 'rich', 'httpx', 'structlog', 'asyncio')"
+    heavy = "('click', 'rich', 'httpx', 'structlog', 'asyncio', 'ctypes', 'hashlib')"
+    words = ["event", "soap", "--payload", '{"n": 1}', "--run", key]
     code = (
-        f"import sys; sys.argv[1:] = ['event', 'soap', '--payload', '{{\"n\": 1}}', '--run', {key!r}]\n"
-        "from mission_tracer.__main__ import main\n"
-        f"assert main() == 0\nprint([name for name in {heavy} if name in sys.modules])"
+        "import sys; from mission_tracer.cli.shell import quickly\n"
+        f"assert quickly({words!r}) == 0\nprint([name for name in {heavy} if name in sys.modules])"
     )
     done = processes.run([sys.executable, "-c", code], processes.environment(state))
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
