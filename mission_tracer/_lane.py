@@ -18,11 +18,9 @@ from mission_tracer._directory import Directory
 from mission_tracer._journal import Line, MemoryFacts, Reader
 from mission_tracer._lane_courier import Courier, Exchange, Item, Pause
 from mission_tracer._lane_state import Track
+from mission_tracer._lane_width import MOST, Width
 
 _WINDOW = 256
-_WIDTH = 8
-_PATIENCE = 5.0  # seconds of work in a row from which on events go side by side
-_CALM = 0.5  # and less than so much until they follow one another again
 _RESTING = 4  # so many events may stand aside before the whole run pauses
 _LINE = 400  # bytes; a guess at a fact's length
 
@@ -81,9 +79,10 @@ class Lane:
         self._taken_to = self.state.memory.cursor
         # Of what an earlier sender had under way, these are the first that are not acknowledged; when it sent them is
         # only known to be not long before its last record.
-        self._suspects = 0 if log.predecessor_at is None else _WIDTH
+        self._suspects = 0 if log.predecessor_at is None else MOST
         self._suspected_at = 0.0 if log.predecessor_at is None else log.predecessor_at - timeout
-        self._is_late = self._is_alone = False  # there is a backlog; a barrier is under way
+        self._width = Width()
+        self._is_alone = False  # a barrier is under way
         self._moved_to = 0  # where in the file those facts end that went there from memory
         self._closing = False
         self._counting = threading.Lock()
@@ -101,7 +100,7 @@ class Lane:
         if self.is_leaving or self.state.parked or now < self.next_at:
             return None
         self._fill()
-        if self._is_alone or self.running >= self._width():
+        if self._is_alone or self.running >= self._width.choose(self.courier.latency, self._waiting()):
             return None
         resting = []
         for item in self._window:
@@ -120,12 +119,10 @@ class Lane:
             self.next_at = min(resting)
         return None
 
-    def _width(self) -> int:
-        """Say how many facts may be under way at once: more than one only if there is much to do."""
+    def _waiting(self) -> int:
+        """Say how many facts are still to be delivered; an estimate if many are not read yet."""
         behind = (self._reader.size() - self._read_to) // _LINE if len(self._window) >= _WINDOW // 2 else 0
-        enough = _CALM if self._is_late else _PATIENCE  # once their order is lost, it is of no use to go back early
-        self._is_late = self.courier.latency * (len(self._window) + behind) > enough
-        return _WIDTH if self._is_late else 1
+        return len(self._window) + behind
 
     def give_back(self, item: Item) -> None:
         """End an attempt; facts that are done leave the window."""
