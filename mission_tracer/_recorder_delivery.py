@@ -18,7 +18,7 @@ from mission_tracer._lane_state import LaneState
 from mission_tracer._notices import Notices
 from mission_tracer._recorder_wait import GLANCE, Wait
 from mission_tracer._roster import Roster
-from mission_tracer._sender import MAX_THREADS, Sender
+from mission_tracer._sender import Sender
 from mission_tracer._version import VERSION
 from mission_tracer.settings import Settings
 
@@ -71,7 +71,6 @@ class Delivery:
             self.settings.base_url,
             self.settings.api_key or "",
             timeout=self.settings.request_timeout,
-            connections=MAX_THREADS,
             user_agent=f"mission_tracer/{VERSION} python/{platform.python_version()}",
         )
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import functools
 import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -49,7 +51,6 @@ class Transport:
         base_url: Where the API is, without a slash at the end.
         api_key: The bearer token.
         timeout: The longest wait for an answer, in seconds.
-        connections: How many connections at once.
         user_agent: What we call ourselves.
         clock: Seconds since the epoch.
     """
@@ -60,7 +61,6 @@ class Transport:
         api_key: str,
         *,
         timeout: float,
-        connections: int,
         user_agent: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -76,7 +76,10 @@ class Transport:
         ]
         self._timeout = timeout
         self._extensions = _extensions(timeout)
-        self._pool = _pool(_proxy(base_url), connections)
+        self._connect = _connecting(_proxy(base_url))
+        # Each a pool of one, the one used last first: a common pool looks at all of its connections for each request.
+        self._idle: deque[tuple[float, httpcore.ConnectionPool]] = deque()
+        self._is_closed = False
         self._url = functools.lru_cache(maxsize=64)(self._make_url)  # a run's events all go to one
 
     def _make_url(self, target: str) -> httpcore.URL:
@@ -101,8 +104,9 @@ class Transport:
         content, headers = request.content, self._headers
         if content is not None:
             headers = [*headers, (b"content-length", b"%d" % len(content))]
+        connection = self._take()
         try:
-            response = self._pool.handle_request(
+            response = connection.handle_request(
                 httpcore.Request(
                     request.method,
                     self._url(request.target),
@@ -119,11 +123,29 @@ class Transport:
             return Unsent(_say(error))
         except _BROKEN as error:
             return Lost(_say(error))
+        finally:
+            self._give_back(connection)
         return self._sort(response, answer)
 
+    def _take(self) -> httpcore.ConnectionPool:
+        try:
+            return self._idle.pop()[1]
+        except IndexError:
+            return self._connect()
+
+    def _give_back(self, connection: httpcore.ConnectionPool) -> None:
+        now = time.monotonic()
+        self._idle.append((now, connection))
+        while self._idle and (self._is_closed or self._idle[0][0] < now - _KEPT):
+            with suppress(IndexError):  # another thread was quicker
+                self._idle.popleft()[1].close()
+
     def close(self) -> None:
-        """Close the connections."""
-        self._pool.close()
+        """Close the connections; one that is in use closes after its request."""
+        self._is_closed = True
+        with suppress(IndexError):
+            while True:
+                self._idle.pop()[1].close()
 
     def _sort(self, response: httpcore.Response, content: bytes) -> Answer | Unsent | Lost:
         status = response.status
@@ -157,20 +179,19 @@ def _proxy(base_url: str) -> str | None:
     return found if "://" in found else f"http://{found}"
 
 
-def _pool(proxy: str | None, connections: int) -> httpcore.ConnectionPool:
-    """Keep connections as an `httpx.HTTPTransport` does."""
+def _connecting(proxy: str | None) -> Callable[[], httpcore.ConnectionPool]:
+    """Return what makes a connection, which is kept as an `httpx.HTTPTransport` keeps its own."""
     options: dict[str, Any] = {
         "ssl_context": httpx.create_ssl_context(),
-        "max_connections": connections,
-        "max_keepalive_connections": connections,
+        "max_connections": 1,
         "keepalive_expiry": _KEPT,
     }
     if proxy is None:
-        return httpcore.ConnectionPool(**options)
+        return functools.partial(httpcore.ConnectionPool, **options)
     told = httpx.Proxy(proxy)
     url = httpcore.URL(scheme=told.url.raw_scheme, host=told.url.raw_host, port=told.url.port, target=told.url.raw_path)
     kind = httpcore.SOCKSProxy if told.url.scheme.startswith("socks") else httpcore.HTTPProxy
-    return kind(url, proxy_auth=told.raw_auth, **options)
+    return functools.partial(kind, url, proxy_auth=told.raw_auth, **options)
 
 
 def _extensions(timeout: float) -> dict[str, Any]:

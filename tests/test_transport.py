@@ -7,9 +7,12 @@ import http.server
 import threading
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
+import mission_tracer._transport as transport_module
 from mission_tracer._actions import Answer, Call, Lost
 from mission_tracer._transport import Transport
 
@@ -42,9 +45,7 @@ def answers(request: pytest.FixtureRequest) -> Start:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        transport = Transport(
-            f"http://127.0.0.1:{server.server_port}/v2", "k", timeout=10, connections=1, user_agent="test"
-        )
+        transport = Transport(f"http://127.0.0.1:{server.server_port}/v2", "k", timeout=10, user_agent="test")
         for end in (thread.join, server.server_close, server.shutdown, transport.close):
             request.addfinalizer(end)
         return transport
@@ -67,3 +68,66 @@ def test_an_answer_that_cannot_be_unpacked_is_no_answer(
     answer = answers({"content-encoding": "gzip"}, b"not packed at all").exchange(CALL)
     assert isinstance(answer, Lost)
     assert answer.status == 200
+
+
+class Counting(http.server.ThreadingHTTPServer):
+    """Keep connections, count them, and answer when as many requests are there as are waited for."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.made = 0
+        self.together = threading.Barrier(1)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.made += 1
+        super().process_request(request, client_address)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            assert isinstance(self.server, Counting)
+            self.server.together.wait(10)
+            self.send_response(200)
+            self.send_header("content-length", str(len(BODY)))
+            self.end_headers()
+            self.wfile.write(BODY)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+
+def test_a_connection_is_kept_and_there_are_as_many_as_requests_at_once() -> None:
+    """Requests that follow one another share a connection; those at the same time have one each, and keep it."""
+    with Counting() as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        transport = Transport(f"http://127.0.0.1:{server.server_port}", "k", timeout=10, user_agent="test")
+        try:
+            for _ in range(3):
+                assert isinstance(transport.exchange(CALL), Answer)
+            assert server.made == 1
+            for _ in range(2):
+                server.together = threading.Barrier(4)
+                with ThreadPoolExecutor(4) as threads:
+                    answers = list(threads.map(lambda _: transport.exchange(CALL), range(4)))
+                assert all(isinstance(answer, Answer) for answer in answers)
+                assert server.made == 4
+            assert len(transport._idle) == 4
+            transport.close()
+            assert len(transport._idle) == 0
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+def test_a_connection_that_was_not_needed_for_long_is_closed(answers: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was open for a burst is closed when requests follow one another again."""
+    transport = answers({}, BODY)
+    transport._give_back(transport._connect())
+    assert len(transport._idle) == 1
+    monkeypatch.setattr(transport_module, "_KEPT", -1.0)
+    transport.exchange(CALL)
+    assert len(transport._idle) == 0
