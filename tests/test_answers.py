@@ -60,12 +60,12 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def proxy(server: str) -> Iterator[FaultyProxy]:
     with faulty(server) as made:
-        made.change(seconds={"hang": 1.5, "dribble": 0.001, "delay": 0.1, "slow": 0.05})
+        made.change(seconds={"hang": 0.8, "dribble": 0.001, "delay": 0.1, "slow": 0.05})
         mt.configure(
             api_key=KEY,
             base_url=made.base_url,
             settle=0.4,
-            request_timeout=1.0,
+            request_timeout=0.5,
             max_backoff=0.1,
             log_level="off",
             strict=True,
