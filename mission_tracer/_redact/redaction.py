@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -255,11 +254,19 @@ def _spellings(secret: str) -> set[str]:
     """Give every form a secret takes on its way through JSON, `repr` and URLs."""
     return {
         secret,
-        json.dumps(secret)[1:-1],
+        _in_json(secret),
         repr(secret)[1:-1],
         quote(secret, safe="", errors="replace"),
         secret.strip(),
     } - {""}
+
+
+def _in_json(secret: str) -> str:
+    if secret.isascii() and secret.isprintable():
+        return secret.replace("\\", "\\\\").replace('"', '\\"')
+    import json  # hardly any secret needs it, and a process that lives for a moment has no time for it
+
+    return json.dumps(secret)[1:-1]
 
 
 def _literally(secret: str) -> re.Pattern[str]:
