@@ -128,6 +128,6 @@ def test_a_connection_that_was_not_needed_for_long_is_closed(answers: Start, mon
     transport = answers({}, BODY)
     transport._give_back(transport._connect())
     assert len(transport._idle) == 1
-    monkeypatch.setattr(transport_module, "_KEPT", -1.0)
+    monkeypatch.setattr(transport_module, "_KEPT", -1.0)  # the time is over at once, instead of after a wait
     transport.exchange(CALL)
     assert len(transport._idle) == 0
