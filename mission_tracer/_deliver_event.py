@@ -142,7 +142,16 @@ def _is_linked(agent: str, at: Situation) -> Generator[Action, Any, bool]:
 
 
 def unlink_agent(fact: facts.AgentUnlinked, at: Situation) -> Flow:
-    """Take a Telnyx agent off the run; one that is not there is off already."""
-    answer: Answer = yield Call("missions.runs.telnyx_agents.unlink", at.path(telnyx_agent_id=fact.telnyx_agent_id))
+    """Take a Telnyx agent off the run; one that is not there is off already.
+
+    A request whose answer was lost is awaited: it might come after the agent was linked again.
+    """
+    intent = f"unlink:{fact.telnyx_agent_id}"
+    if intent in at.state.intents:
+        yield Settle(intent)
+    answer: Answer = yield Call(
+        "missions.runs.telnyx_agents.unlink", at.path(telnyx_agent_id=fact.telnyx_agent_id), intent=intent
+    )
+    yield Unsent(intent)
     if not answer.ok and answer.status != 404:
         yield Refusal("missions.runs.telnyx_agents.unlink", answer.status, answer.why)

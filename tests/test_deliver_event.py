@@ -165,3 +165,11 @@ def test_an_agent_that_is_not_there_is_off(answer: Answer, refused: list[str]) -
     course = drive(UNLINK, bound(), answer)
     assert (course.calls, course.refused) == (["telnyx_agents.unlink"], refused)
     assert course.asked[0].path["telnyx_agent_id"] == "a"
+
+
+def test_taking_an_agent_off_again_awaits_the_first_time() -> None:
+    """A request to take an agent off that may still be under way is awaited, and then made again."""
+    state = bound(intents={"unlink:a": 1.0})
+    course = drive(UNLINK, state, no(404))
+    assert (course.calls, course.others) == (["telnyx_agents.unlink"], [Settle("unlink:a"), Unsent("unlink:a")])
+    assert state.intents == {}

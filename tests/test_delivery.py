@@ -164,3 +164,19 @@ Delivery.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestDelivery = Delivery.TestCase
+
+
+def test_an_agent_that_is_taken_off_late_stays_linked_again(tmp_path: Path) -> None:
+    """A request to take an agent off that takes effect late does not undo that it is linked again."""
+    world = World(tmp_path)
+    try:
+        world.open()
+        world.write(facts.AgentLinked, telnyx_agent_id="agent-1")
+        world.deliver()
+        world.write(facts.AgentUnlinked, telnyx_agent_id="agent-1")
+        world.write(facts.AgentLinked, telnyx_agent_id="agent-1")
+        world.deliver(["delayed"])
+        world.pass_time(60.0)
+        assert [agent["telnyx_agent_id"] for agent in world.rows("agents")] == ["agent-1"]
+    finally:
+        world.finish()
