@@ -89,6 +89,11 @@ class DeliveryLog:
         """Say whether the file lacks something that was noted."""
         return bool(self._unwritten) or self._unwritten_from is not None
 
+    @property
+    def seems_at_rest(self) -> bool:
+        """Say whether whoever delivers next would think that nothing is under way."""
+        return self._is_released and self._file is not None
+
     def is_resumable(self) -> bool:
         """Say whether whoever delivers next finds in the file all that is known here."""
         try:

@@ -240,6 +240,8 @@ class Courier:
             return item.answers[ticket]
         if call.intent and not call.keyed:
             self._intend(call.intent)
+        if self._log.seems_at_rest and OPERATIONS[call.operation].method != "GET":
+            self.note(_records.Taken())
         started = self._monotonic()
         outcome = exchange(call)
         took = self._monotonic() - started

@@ -23,6 +23,7 @@ from mission_tracer._records import (
     StepRefused,
     StepRenamed,
     StepsDeclared,
+    Taken,
     Unparked,
     Unsent,
 )
@@ -218,6 +219,7 @@ _APPLY: dict[type, Any] = {
     Dropped: _dropped,
     Parked: _parked,
     Unparked: _unparked,
+    Taken: _nothing,
     Released: _nothing,
     Finished: _finished,
 }

@@ -103,6 +103,10 @@ class Unparked(_Record, frozen=True, tag="unparked"):
     """The run is tried again."""
 
 
+class Taken(_Record, frozen=True, tag="taken"):
+    """A sender is at it again: something that it asks for may be under way from here on."""
+
+
 class Released(_Record, frozen=True, tag="released"):
     """The sender left, and nothing it had asked for was under way."""
 
@@ -126,6 +130,7 @@ Record: TypeAlias = (
     | Dropped
     | Parked
     | Unparked
+    | Taken
     | Released
     | Finished
 )

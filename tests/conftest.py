@@ -20,8 +20,10 @@ from mission_tracer.facts import Fact, decode
 
 
 def pytest_configure() -> None:
-    """Take SIGINT as at a terminal: in a shell's background, programs that a test starts would inherit it ignored."""
+    """Take signals as at a terminal: in the background, or behind `nohup`, programs would inherit them ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -180,3 +180,22 @@ def test_an_agent_that_is_taken_off_late_stays_linked_again(tmp_path: Path) -> N
         assert [agent["telnyx_agent_id"] for agent in world.rows("agents")] == ["agent-1"]
     finally:
         world.finish()
+
+
+@pytest.mark.parametrize("how", ["dies_before", "dies_after"])
+def test_a_change_that_a_later_sender_lost_is_awaited_by_the_next(tmp_path: Path, how: str) -> None:
+    """A change that was under way when a sender died is awaited, also if the sender before it ended in order."""
+    world = World(tmp_path)
+    try:
+        world.open()
+        world.write(facts.PlanDeclared, steps=[facts.PlannedStep("research", "research")])
+        world.deliver()
+        world.stop()
+        world.enter("research")
+        world.deliver(["delayed", how])
+        world.close()
+        world.deliver()
+        world.pass_time(60.0)
+        assert world.steps == {"research": "failed"}
+    finally:
+        world.finish()

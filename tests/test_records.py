@@ -24,6 +24,7 @@ LINES = {
     '{"did":"dropped","position":0}': r.Dropped(0),
     '{"did":"parked","reason":"no"}': r.Parked("no"),
     '{"did":"unparked"}': r.Unparked(),
+    '{"did":"taken"}': r.Taken(),
     '{"did":"released"}': r.Released(),
     '{"did":"finished"}': r.Finished(),
 }
