@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from mission_tracer._transport import Transport
 
 MAX_THREADS = 40
-_POLL = 2.0  # how often an idle sender looks whether another process wrote
+_POLL = 2.0  # how long an idle sender waits until it looks whether another process wrote; then longer each time
+_SELDOM = 8.0  # but no longer than this
 _BRISK = 0.025  # how often a sender looks that had work a moment ago
 _AWAKE = 0.5  # how long "a moment ago" is
 _LEISURE = 5.0  # how long a further thread waits for work before it ends
@@ -304,8 +305,8 @@ class Sender:
             # Whoever recorded before `asleep` was set did not ring.
             if self._stopped or (watch and self._lanes.has_news and not self._looking):
                 return
-            while not self._bell.wait(timeout) and watch and timeout == _POLL and self._is_quiet():
-                pass
+            while not self._bell.wait(timeout) and watch and timeout >= _POLL and self._is_quiet():
+                timeout = min(2 * timeout, _SELDOM)
         finally:
             with self.progress:
                 self._idle -= 1

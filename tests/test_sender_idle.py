@@ -72,8 +72,8 @@ def test_it_sees_a_run_that_another_process_left(api: Api) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="processes do not tell there how often they waited")
-def test_it_wakes_at_most_once_a_second() -> None:
-    """With a run open and nothing to do, no thread wakes up more often than once a second."""
+def test_it_hardly_wakes() -> None:
+    """With a run open and nothing to do, a thread wakes up after two seconds, and after four more."""
     import resource
 
     with served() as base_url:
@@ -82,5 +82,5 @@ def test_it_wakes_at_most_once_a_second() -> None:
             go_to_rest()
             before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
             time.sleep(5)
-            assert resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before <= 6  # one is this thread's
+            assert resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before <= 3  # one is this thread's
             assert mt.flush(20)

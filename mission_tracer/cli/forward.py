@@ -16,6 +16,7 @@ from mission_tracer.cli.surroundings import sending_settings
 from mission_tracer.recorder import Recorder
 from mission_tracer.settings import Settings
 
+_LOOK = 2.0  # seconds after which what programs wrote is looked for
 _REST = 5.0  # seconds for requests that are under way
 
 
@@ -55,7 +56,8 @@ def _watch(here: Settings) -> None:
     sys.stdout.flush()
     recorder = Recorder(here)
     recorder.start()
-    over.wait()
+    while not over.wait(_LOOK):
+        recorder.start()
     recorder.delivery.rest(_REST)
     last = Delivery(here, say=_complain, anywhere=False)
     left = last.run(lambda _: None, timeout=here.flush_timeout, stall=here.flush_stall).left
