@@ -186,8 +186,8 @@ class Courier:
             return pause
 
     def is_clear(self) -> bool:
-        """Say whether nothing that was asked for can still take effect late."""
-        return max(self._clear_at.values(), default=0.0) <= self._monotonic()
+        """Say whether nothing that was asked for can still take effect late, or may have done so."""
+        return not self._state.shaky and max(self._clear_at.values(), default=0.0) <= self._monotonic()
 
     def note(self, record: _records.Record) -> None:
         """Write a record down and take it in."""

@@ -199,3 +199,24 @@ def test_a_change_that_a_later_sender_lost_is_awaited_by_the_next(tmp_path: Path
         assert world.steps == {"research": "failed"}
     finally:
         world.finish()
+
+
+def test_a_change_that_came_late_is_undone_by_the_next_sender(tmp_path: Path) -> None:
+    """A change that took effect late is undone at the run's end, also by a sender that did not ask for it."""
+    world = World(tmp_path)
+    try:
+        world.open()
+        world.write(facts.PlanDeclared, steps=[facts.PlannedStep("research", "research")])
+        world.deliver()
+        world.enter("research")
+        world.leave("research", "failed")
+        world.deliver(["delayed"])
+        assert world.steps == {"research": "failed"}
+        world.pass_time(60.0)
+        assert world.steps == {"research": "in_progress"}  # this server lets a step go back
+        world.stop()
+        world.close()
+        world.deliver()
+        assert world.steps == {"research": "failed"}
+    finally:
+        world.finish()
