@@ -73,6 +73,8 @@ class Lane:
         self._reader = reader
         self._memory = memory
         self._window: deque[Item] = deque()
+        self._is_all_read = False  # as far as is known: all threads of the sender wait while one reads
+        self._behind = 0  # how many facts lie behind the window; an estimate
         self._read_to = self.state.cursor
         if memory is not None:
             self.state.memory.cursor = memory.first
@@ -84,10 +86,9 @@ class Lane:
         self._width = Width()
         self._is_alone = False  # a barrier is under way
         self._moved_to = 0  # where in the file those facts end that went there from memory
-        self._closing = False
         self._counting = threading.Lock()
         self._settled: dict[str, tuple[int, int]] = {}  # writer -> how many facts are delivered, and rejected
-        self._leaving = False
+        self._closing = self._leaving = False
 
     # ---- the window: under the scheduler's lock ----
 
@@ -99,8 +100,9 @@ class Lane:
         """
         if self.is_leaving or self.state.parked or now < self.next_at:
             return None
-        self._fill()
-        if self._is_alone or self.running >= self._width.choose(self.courier.latency, self._waiting()):
+        if not self._is_all_read and len(self._window) < _WINDOW // 2:
+            self._fill()
+        if self._is_alone or self.running >= self._width.choose(self.courier.latency, len(self._window) + self._behind):
             return None
         resting = []
         for item in self._window:
@@ -119,10 +121,9 @@ class Lane:
             self.next_at = min(resting)
         return None
 
-    def _waiting(self) -> int:
-        """Say how many facts are still to be delivered; an estimate if many are not read yet."""
-        behind = (self._reader.size() - self._read_to) // _LINE if len(self._window) >= _WINDOW // 2 else 0
-        return len(self._window) + behind
+    def look_again(self) -> None:
+        """Read on at the next `take`: more may have been written."""
+        self._is_all_read = False
 
     def give_back(self, item: Item) -> None:
         """End an attempt; facts that are done leave the window."""
@@ -145,6 +146,7 @@ class Lane:
             # Not simply the last ones: what others wrote meanwhile stands behind them.
             self._window = deque(item for item in self._window if item.position < _records.MEMORY)
             self._taken_to = self.state.memory.cursor
+            self._is_all_read = False
             memory.give_back()
 
     @property
@@ -173,6 +175,7 @@ class Lane:
     def hurry(self) -> None:
         """Try again now what waits by our own choice."""
         self.next_at = 0.0
+        self.look_again()
         for item in self._window:
             item.next_at = 0.0
 
@@ -249,11 +252,11 @@ class Lane:
         return self.state.cursor >= file and self.state.memory.cursor >= memory and not self.state.retries
 
     def _fill(self) -> None:
-        if len(self._window) >= _WINDOW // 2:
-            return
         self._fill_retries()
         while len(self._window) < _WINDOW and (self._fill_from_file() or self._fill_from_memory()):
             pass
+        self._is_all_read = len(self._window) < _WINDOW
+        self._behind = 0 if self._is_all_read else (self._reader.size() - self._read_to) // _LINE
 
     def _fill_from_file(self) -> bool:
         lines = self._reader.read(self._read_to)[:_WINDOW]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mission_tracer._notices import Notices
     from mission_tracer._transport import Transport
 
-MAX_THREADS = 40
+MAX_THREADS = 64
 _POLL = 2.0  # how long an idle sender waits until it looks whether another process wrote; then longer each time
 _SELDOM = 8.0  # but no longer than this
 _BRISK = 0.025  # how often a sender looks that had work a moment ago
@@ -273,6 +273,7 @@ class Sender:
             with self.progress:
                 self._looking = False
                 for lane in lanes:
+                    lane.look_again()
                     self._queue(lane)
 
     def _open_transport(self) -> Transport:

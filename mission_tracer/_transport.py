@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -39,6 +39,22 @@ _NO_WAY = (
     httpcore.UnsupportedProtocol,
 )
 _BROKEN = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
+
+
+class Connection(Protocol):
+    """What httpcore makes: one connection, for one request at a time."""
+
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request; return the beginning of its answer."""
+
+    def is_available(self) -> bool:
+        """Say whether another request may be sent."""
+
+    def has_expired(self) -> bool:
+        """Say whether it was not used for long, or the server has closed it."""
+
+    def close(self) -> None:
+        """Close it."""
 
 
 class Transport:
@@ -76,11 +92,11 @@ class Transport:
         ]
         self._timeout = timeout
         self._extensions = _extensions(timeout)
-        self._connect = _connecting(_proxy(base_url))
-        # Each a pool of one, the one used last first: a common pool looks at all of its connections for each request.
-        self._idle: deque[tuple[float, httpcore.ConnectionPool]] = deque()
-        self._is_closed = False
         self._url = functools.lru_cache(maxsize=64)(self._make_url)  # a run's events all go to one
+        self._connect = functools.partial(_connecting(_proxy(base_url)), self._make_url("").origin)
+        # The one used last comes last. A pool of httpcore's looks at all of its connections, twice for each request.
+        self._idle: deque[tuple[float, Connection]] = deque()
+        self._is_closed = False
 
     def _make_url(self, target: str) -> httpcore.URL:
         base = self._base
@@ -127,15 +143,21 @@ class Transport:
             self._give_back(connection)
         return self._sort(response, answer)
 
-    def _take(self) -> httpcore.ConnectionPool:
-        try:
-            return self._idle.pop()[1]
-        except IndexError:
-            return self._connect()
+    def _take(self) -> Connection:
+        with suppress(IndexError):
+            while True:
+                connection = self._idle.pop()[1]
+                if not connection.has_expired():
+                    return connection
+                connection.close()
+        return self._connect()
 
-    def _give_back(self, connection: httpcore.ConnectionPool) -> None:
+    def _give_back(self, connection: Connection) -> None:
         now = time.monotonic()
-        self._idle.append((now, connection))
+        if connection.is_available():  # whatever was asked for on it was answered to the end
+            self._idle.append((now, connection))
+        else:
+            connection.close()
         while self._idle and (self._is_closed or self._idle[0][0] < now - _KEPT):
             with suppress(IndexError):  # another thread was quicker
                 self._idle.popleft()[1].close()
@@ -179,19 +201,15 @@ def _proxy(base_url: str) -> str | None:
     return found if "://" in found else f"http://{found}"
 
 
-def _connecting(proxy: str | None) -> Callable[[], httpcore.ConnectionPool]:
-    """Return what makes a connection, which is kept as an `httpx.HTTPTransport` keeps its own."""
-    options: dict[str, Any] = {
-        "ssl_context": httpx.create_ssl_context(),
-        "max_connections": 1,
-        "keepalive_expiry": _KEPT,
-    }
+def _connecting(proxy: str | None) -> Callable[[httpcore.Origin], Connection]:
+    """Return what makes a connection to a server, as an `httpx.HTTPTransport` makes its own."""
+    options: dict[str, Any] = {"ssl_context": httpx.create_ssl_context(), "keepalive_expiry": _KEPT}
     if proxy is None:
-        return functools.partial(httpcore.ConnectionPool, **options)
+        return httpcore.ConnectionPool(**options).create_connection
     told = httpx.Proxy(proxy)
     url = httpcore.URL(scheme=told.url.raw_scheme, host=told.url.raw_host, port=told.url.port, target=told.url.raw_path)
     kind = httpcore.SOCKSProxy if told.url.scheme.startswith("socks") else httpcore.HTTPProxy
-    return functools.partial(kind, url, proxy_auth=told.raw_auth, **options)
+    return kind(url, proxy_auth=told.raw_auth, **options).create_connection
 
 
 def _extensions(timeout: float) -> dict[str, Any]:

@@ -166,6 +166,7 @@ class World:
         """Deliver until nothing is left, `most` attempts at most, or until the one who delivers dies."""
         self.faults = deque(faults)
         lane = self.lane or self.start()
+        lane.look_again()
         for _ in range(most):
             item = lane.take(self.now)
             if item is None:

@@ -89,6 +89,8 @@ class Bench:
     # ---- the scheduler ----
 
     def take(self) -> Item | None:
+        """Take the next fact, after what was written was noticed."""
+        self.lane.look_again()
         return self.lane.take(self.now)
 
     def takes(self) -> str | None:
@@ -194,6 +196,19 @@ def make_late(bench: Bench) -> None:
     bench.took = 10.0
     bench.event("first")
     bench.deliver()
+
+
+def test_a_journal_is_read_when_somebody_wrote(bench: Bench) -> None:
+    """A journal that was read to its end is not read again until somebody says that more was written, or waits."""
+    for look in (bench.lane.look_again, bench.lane.hurry):
+        bench.event("a")
+        bench.deliver()
+        bench.event("b")
+        assert bench.lane.take(bench.now) is None
+        look()
+        item = bench.lane.take(bench.now)
+        assert item is not None
+        bench.end(item)
 
 
 def test_a_barrier_is_delivered_alone(bench: Bench) -> None:

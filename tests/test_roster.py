@@ -52,6 +52,7 @@ class Deliverer:
         for _ in range(times):
             self.world.pass_time(1.0)
             for lane in self.roster.renew(everything=everything):
+                lane.look_again()
                 while (item := lane.take(self.world.now)) is not None:
                     assert lane.run(item, self.world.exchange) is None
                     lane.give_back(item)

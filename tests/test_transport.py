@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import http.server
+import socket
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -78,11 +80,18 @@ class Counting(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), self.Handler)
         self.made = 0
+        self.connections: list[socket.socket] = []
         self.together = threading.Barrier(1)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self.made += 1
+        self.connections.append(request)
         super().process_request(request, client_address)
+
+    def hang_up(self) -> None:
+        """End the connections, as a server does that waited long enough."""
+        for connection in self.connections:
+            connection.shutdown(socket.SHUT_WR)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -99,35 +108,63 @@ class Counting(http.server.ThreadingHTTPServer):
             pass
 
 
-def test_a_connection_is_kept_and_there_are_as_many_as_requests_at_once() -> None:
-    """Requests that follow one another share a connection; those at the same time have one each, and keep it."""
+@contextmanager
+def counting() -> Iterator[tuple[Counting, Transport]]:
+    """Run such a server, and a transport to it."""
     with Counting() as server:
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
         transport = Transport(f"http://127.0.0.1:{server.server_port}", "k", timeout=10, user_agent="test")
         try:
-            for _ in range(3):
-                assert isinstance(transport.exchange(CALL), Answer)
-            assert server.made == 1
-            for _ in range(2):
-                server.together = threading.Barrier(4)
-                with ThreadPoolExecutor(4) as threads:
-                    answers = list(threads.map(lambda _: transport.exchange(CALL), range(4)))
-                assert all(isinstance(answer, Answer) for answer in answers)
-                assert server.made == 4
-            assert len(transport._idle) == 4
-            transport.close()
-            assert len(transport._idle) == 0
+            yield server, transport
         finally:
+            transport.close()
             server.shutdown()
             serving.join()
 
 
-def test_a_connection_that_was_not_needed_for_long_is_closed(answers: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_is_kept_and_there_are_as_many_as_requests_at_once() -> None:
+    """Requests that follow one another share a connection; those at the same time have one each, and keep it."""
+    with counting() as (server, transport):
+        for _ in range(3):
+            assert isinstance(transport.exchange(CALL), Answer)
+        assert server.made == 1
+        for _ in range(2):
+            server.together = threading.Barrier(4)
+            with ThreadPoolExecutor(4) as threads:
+                answers = list(threads.map(lambda _: transport.exchange(CALL), range(4)))
+            assert all(isinstance(answer, Answer) for answer in answers)
+            assert server.made == 4
+        assert len(transport._idle) == 4
+        transport.close()
+        assert len(transport._idle) == 0
+
+
+def test_a_connection_that_was_not_needed_for_long_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was open for a burst is closed when requests follow one another again."""
-    transport = answers({}, BODY)
-    transport._give_back(transport._connect())
-    assert len(transport._idle) == 1
-    monkeypatch.setattr(transport_module, "_KEPT", -1.0)  # the time is over at once, instead of after a wait
-    transport.exchange(CALL)
-    assert len(transport._idle) == 0
+    with counting() as (server, transport):
+        server.together = threading.Barrier(3)
+        with ThreadPoolExecutor(3) as threads:
+            assert len(list(threads.map(lambda _: transport.exchange(CALL), range(3)))) == 3
+        assert len(transport._idle) == 3
+        server.together = threading.Barrier(1)
+        monkeypatch.setattr(transport_module, "_KEPT", -1.0)  # the time is over at once, instead of after a wait
+        assert isinstance(transport.exchange(CALL), Answer)
+        assert len(transport._idle) == 0
+
+
+def test_a_connection_that_the_server_closed_is_not_used(answers: Start) -> None:
+    """A server that ends each connection with its answer loses no request."""
+    transport = answers({}, BODY)  # it speaks HTTP/1.0
+    for _ in range(3):
+        assert isinstance(transport.exchange(CALL), Answer)
+        assert len(transport._idle) == 0
+
+
+def test_a_connection_that_the_server_closed_later_is_not_used() -> None:
+    """A connection that was kept, and that the server closed meanwhile, is replaced by another one."""
+    with counting() as (server, transport):
+        assert isinstance(transport.exchange(CALL), Answer)
+        server.hang_up()
+        assert isinstance(transport.exchange(CALL), Answer)
+        assert server.made == 2

@@ -22,14 +22,14 @@ class OddError(BaseException):
 def test_row_12_an_error_in_a_thread_is_survived(error: type[BaseException], api: Any, monkeypatch: Any) -> None:
     """When the HTTP library raises anything at all, the sender goes on, and everything arrives once."""
     mt.configure(api_key="KEY_of_the_test", base_url=api.base_url, settle=0.1, max_backoff=0.05, log_level="off")
-    real, left = httpcore.ConnectionPool.handle_request, iter(range(5))
+    real, left = httpcore.HTTPConnection.handle_request, iter(range(5))
 
-    def odd(pool: httpcore.ConnectionPool, request: httpcore.Request) -> httpcore.Response:
+    def odd(connection: httpcore.HTTPConnection, request: httpcore.Request) -> httpcore.Response:
         if next(left, None) is not None:
             raise error("odd")
-        return real(pool, request)
+        return real(connection, request)
 
-    monkeypatch.setattr(httpcore.ConnectionPool, "handle_request", odd)
+    monkeypatch.setattr(httpcore.HTTPConnection, "handle_request", odd)
     with mt.mission_run("Odd"):
         for number in range(5):
             mt.log_event(f"event {number}")
@@ -62,15 +62,15 @@ def test_row_12_what_the_sender_does_is_not_recorded(api: Any, chatty: None, mon
             logging.getLogger("loud").warning("ended")
             mt.log_event("ended")
 
-    real = httpcore.ConnectionPool.handle_request
+    real = httpcore.HTTPConnection.handle_request
 
-    def collecting(pool: httpcore.ConnectionPool, request: httpcore.Request) -> httpcore.Response:
+    def collecting(connection: httpcore.HTTPConnection, request: httpcore.Request) -> httpcore.Response:
         logging.getLogger("sender").error("sending")
         Loud()
         gc.collect()
-        return real(pool, request)
+        return real(connection, request)
 
-    monkeypatch.setattr(httpcore.ConnectionPool, "handle_request", collecting)
+    monkeypatch.setattr(httpcore.HTTPConnection, "handle_request", collecting)
     gc.disable()  # nothing of it ends on this thread
     try:
         with mt.mission_run("Loud"):
