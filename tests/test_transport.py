@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import http.server
 import socket
@@ -168,3 +169,52 @@ def test_a_connection_that_the_server_closed_later_is_not_used() -> None:
         server.hang_up()
         assert isinstance(transport.exchange(CALL), Answer)
         assert server.made == 2
+
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    """Answer for whatever server is asked for; keep what was asked."""
+
+    protocol_version = "HTTP/1.1"
+    asked: list[tuple[str, str | None]]
+
+    def do_GET(self) -> None:
+        self.asked.append((self.path, self.headers["proxy-authorization"]))
+        self.send_response(200)
+        self.send_header("content-length", str(len(BODY)))
+        self.end_headers()
+        self.wfile.write(BODY)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+def test_a_proxy_is_used(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests go through the proxy that the environment names, with its credentials, and share a connection to it."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    handler = type("Handler", (Proxy,), {"asked": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        monkeypatch.setenv(variable, f"http://me:secret@127.0.0.1:{server.server_port}")
+        transport = Transport("http://api.example/v2", "k", timeout=10, user_agent="test")
+        try:
+            for _ in range(2):
+                assert isinstance(transport.exchange(CALL), Answer)
+            assert len(transport._idle) == 1
+        finally:
+            transport.close()
+            server.shutdown()
+            serving.join()
+    basic = "Basic " + base64.b64encode(b"me:secret").decode()
+    assert handler.asked == [("http://api.example/v2/ai/missions/m1", basic)] * 2
+
+
+def test_who_needs_no_proxy_is_asked_directly(answers: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that `no_proxy` names is asked without the proxy."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert isinstance(answers({}, BODY).exchange(CALL), Answer)
