@@ -10,39 +10,46 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-from collections.abc import MutableSequence
 
 _WIPE_ON_FORK = 18
 _NONSENSE = -1
 
 
-def _wiped_page() -> MutableSequence[int] | None:
-    """Return integers that are 0 in every forked child; `None` where the kernel has no such thing."""
+class _Asked:
+    """Ask the kernel each time, where it empties no page."""
+
+    def __getitem__(self, _index: int) -> int:
+        return os.getpid()
+
+    def __setitem__(self, _index: int, _value: int) -> None:
+        pass
+
+
+def _wiped_page() -> memoryview | _Asked:
+    """Return integers that are 0 in every forked child; the first of them is for the process's id."""
     if sys.platform != "linux":
-        return None
+        return _Asked()
     try:
         page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         page.madvise(_WIPE_ON_FORK)
     except OSError:
-        return None
+        return _Asked()
     try:
         page.madvise(_NONSENSE)
     except OSError:
-        return memoryview(page).cast("i")  # type: ignore[return-value]  # it behaves as one
-    return None  # an emulator that takes any advice follows none
+        return memoryview(page).cast("i")
+    return _Asked()  # an emulator that takes any advice follows none
 
 
-_page = _wiped_page()
+known = _wiped_page()
+"""At 0 the id of this process; there too, 0 in a forked child in which nobody has called `process_id` yet."""
 
-if _page is None:
-    process_id = os.getpid
-else:
-    _kept: MutableSequence[int] = _page
 
-    def process_id() -> int:
-        """Return the id of this process."""
-        return _kept[0] or _ask()
+def process_id() -> int:
+    """Return the id of this process."""
+    return known[0] or _ask()
 
-    def _ask() -> int:
-        _kept[0] = os.getpid()
-        return _kept[0]
+
+def _ask() -> int:
+    known[0] = os.getpid()
+    return known[0]

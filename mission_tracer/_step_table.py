@@ -38,7 +38,9 @@ class StepTable:
             if status == "in_progress" or not reopen:
                 step_id = self._successor(name)
         attempt = self.attempts.get(step_id, 0) + 1
-        self.entered(step_id, name, attempt)
+        self.newest[name] = step_id
+        self.status[step_id] = "in_progress"
+        self.attempts[step_id] = attempt
         return step_id, attempt
 
     def entered(self, step_id: str, name: str, attempt: int) -> None:

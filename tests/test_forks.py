@@ -48,11 +48,20 @@ def test_a_forked_child_knows_its_own_id(how: str) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux wipes a page at a fork")
 def test_the_kernel_is_not_asked_each_time() -> None:
-    """On Linux the id is kept in a page; all threads share it."""
-    assert process_id is not os.getpid
-    assert _forks._kept[0] == process_id()
+    """On Linux the id is kept in a page that all threads share."""
+    assert isinstance(_forks.known, memoryview)
+    assert _forks.known[0] == process_id()
     seen: list[int] = []
     thread = threading.Thread(target=lambda: seen.append(process_id()))
     thread.start()
     thread.join()
     assert seen == [os.getpid()]
+
+
+def test_where_no_page_is_wiped_the_kernel_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere the id is right as well."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    known = _forks._wiped_page()
+    assert known[0] == os.getpid()
+    known[0] = 0
+    assert known[0] == os.getpid()
