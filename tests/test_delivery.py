@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 pytest.importorskip("starlette")
 
 from mission_tracer import facts
 from mission_tracer._step_table import StepTable
 from tests.lanes import DEATHS, LOSSES, World
+from tests.test_unknowns import SWITCHES
 
 NAMES = st.sampled_from(["research", "calls", "analyze"])
 AGENTS = st.sampled_from(["agent-1", "agent-2"])
@@ -24,20 +25,34 @@ FAULTS = st.lists(st.sampled_from([*LOSSES, *DEATHS, "ok", "ok", "ok"]), max_siz
 TORN = st.sampled_from([b"", b'{"did":"ack","posi', b"\x00\x00"])
 
 
+SERVERS = st.fixed_dictionaries(
+    {
+        # A server that never changes a finished step has its new attempts as other steps: see `test_unknowns`.
+        name: st.sampled_from([value for value in values if (name, value) != ("step_transitions", "strict")])
+        for name, values in SWITCHES.items()
+    }
+)
+
+
 class Delivery(RuleBasedStateMachine):
-    """Record a run and deliver it, in any order, with every fault there is."""
+    """Record a run and deliver it, in any order, with every fault there is, to a server of any kind."""
+
+    world: World
 
     def __init__(self) -> None:
         super().__init__()
-        self._scratch = tempfile.TemporaryDirectory()
-        self.world = World(Path(self._scratch.name))
-        self.world.open()
         self.table = StepTable()
         self.begun: list[str] = []
         self.agents: set[str] = set()
         self.summaries: list[str] = []
         self.paused = False
         self.closed = False
+
+    @initialize(switches=SERVERS)
+    def open(self, switches: dict[str, Any]) -> None:
+        self._scratch = tempfile.TemporaryDirectory()
+        self.world = World(Path(self._scratch.name), **switches)
+        self.world.open()
 
     # ---- the program ----
 
