@@ -158,8 +158,8 @@ class Transport:
             self._idle.append((now, connection))
         else:
             connection.close()
-        while self._idle and (self._is_closed or self._idle[0][0] < now - _KEPT):
-            with suppress(IndexError):  # another thread was quicker
+        with suppress(IndexError):  # none is left, or another thread was quicker
+            while self._is_closed or self._idle[0][0] < now - _KEPT:
                 self._idle.popleft()[1].close()
 
     def close(self) -> None:
