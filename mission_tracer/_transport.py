@@ -46,15 +46,19 @@ class Connection(Protocol):
 
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request; return the beginning of its answer."""
+        ...
 
     def is_available(self) -> bool:
         """Say whether another request may be sent."""
+        ...
 
     def has_expired(self) -> bool:
         """Say whether it was not used for long, or the server has closed it."""
+        ...
 
     def close(self) -> None:
         """Close it."""
+        ...
 
 
 class Transport:
