@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from mission_tracer._endings import is_cancellation
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 _LONGEST = 2000  # characters
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """Hold what was said by hand of how a run ends; nothing, at first."""
 
     status: str | None = None

@@ -30,7 +30,7 @@ _POLL = 2.0  # how long an idle sender waits until it looks whether another proc
 _SELDOM = 8.0  # but no longer than this
 _BRISK = 0.025  # how often a sender looks that had work a moment ago
 _AWAKE = 0.5  # how long "a moment ago" is
-_LEISURE = 5.0  # how long a further thread waits for work before it ends
+_LEISURE = 2.0  # how long a further thread waits for work before it ends
 
 
 class Sender:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 Repeat: TypeAlias = Literal["reopen", "new"]
 """What entering a step again means: another attempt of the same step, or a further step."""
 
 
-@dataclass(slots=True)
-class StepTable:
+class StepTable(Struct):
     """Keep, for one run, each step's status and attempts, and the newest step of each name."""
 
-    status: dict[str, str] = field(default_factory=dict)
-    attempts: dict[str, int] = field(default_factory=dict)
-    newest: dict[str, str] = field(default_factory=dict)
-    numbers: dict[str, int] = field(default_factory=dict)
+    status: dict[str, str] = {}
+    attempts: dict[str, int] = {}
+    newest: dict[str, str] = {}
+    numbers: dict[str, int] = {}
 
     def plan(self, step_id: str) -> bool:
         """Take in a declared step; say whether it is new."""
