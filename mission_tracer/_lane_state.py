@@ -53,11 +53,16 @@ class Track:
         return position < self.cursor or position in self.done
 
     def finish(self, position: int, end: int) -> None:
-        """Mark a fact as needing nothing more, and move the cursor over all that are done in a row."""
-        if position >= self.cursor:
-            self.done[position] = end
+        """Mark a fact, or several in a row, as needing nothing more; move the cursor over all that are done in a row.
+
+        Of several some may be known to be done: those before the cursor, or any further on.
+        """
+        if end > self.cursor:
+            self.done[max(position, self.cursor)] = end
         while self.cursor in self.done:
             self.cursor = self.done.pop(self.cursor)
+        for passed in [start for start in self.done if start < self.cursor]:
+            del self.done[passed]
 
 
 @dataclass(slots=True)

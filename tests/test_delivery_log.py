@@ -135,6 +135,21 @@ def test_what_a_full_disk_refused_follows(parts: list[tuple[list[Any], int | Non
         log.close()
 
 
+def test_a_disk_that_is_nearly_full_loses_no_acknowledgement(path: Path) -> None:
+    """What is written down again after only a part of it was taken is known as a whole."""
+    for room in range(200):
+        path.unlink(missing_ok=True)
+        log = opened(path)
+        with file_size_limit(0):
+            for number in (0, 1, 2, 4):
+                log.note(Acknowledged(10 * number, 10 * number + 10))
+        with file_size_limit(room):
+            log.note(Acknowledged(30, 40))
+        log.catch_up()
+        assert (reread(path).cursor, log.state.cursor) == (50, 50)
+        log.close()
+
+
 def test_a_full_disk_is_told_and_bounded(path: Path) -> None:
     """Acknowledgements that the disk does not take become one record, however many there are."""
     told: list[OSError] = []

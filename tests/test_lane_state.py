@@ -45,6 +45,15 @@ def test_the_cursor_passes_what_is_done_in_a_row(order: list[int], most: int) ->
     assert [n for n in range(8) if track.is_done(100 + 10 * n)] == sorted(order[:most])
 
 
+@pytest.mark.parametrize("start", [0, 20, 30])
+def test_what_is_done_in_a_row_may_be_known_in_part(start: int) -> None:
+    """Facts that are done in a row count as a whole, whichever of them were known to be done."""
+    track = Track(0)
+    for position, end in ((0, 10), (10, 20), (20, 30), (40, 50), (60, 70), (start, 60)):
+        track.finish(position, end)
+    assert (track.cursor, track.done) == (70, {})
+
+
 def test_file_and_memory_are_tracks_of_their_own() -> None:
     """What is done of the memory says nothing of the file, and the other way round."""
     state = folded(r.Acknowledged(r.MEMORY, r.MEMORY + 1))
