@@ -146,7 +146,7 @@ class Lane:
             # Not simply the last ones: what others wrote meanwhile stands behind them.
             self._window = deque(item for item in self._window if item.position < _records.MEMORY)
             self._taken_to = self.state.memory.cursor
-            self._is_all_read = False
+            self.look_again()
             memory.give_back()
 
     @property
