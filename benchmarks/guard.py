@@ -2,7 +2,7 @@
 
 The yardstick is plain Python that does what recording does in small (calls, a dict, JSON, a system call), so that the
 ratio is about the same on a slow machine and on a fast one. More than twice the ratio in `guard.json` is a failure;
-`--write` puts the present ratios there.
+`--write` puts the present ratios there, from Python 3.10, in which a call costs the most.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def test_an_answer_that_cannot_be_unpacked_is_no_answer(
 
 
 class Counting(http.server.ThreadingHTTPServer):
-    """Keep connections, count them, and answer when as many requests are there as are waited for."""
+    """Keep and count connections, note what is asked, and answer when as many requests are there as are waited for."""
 
     daemon_threads = True
 
@@ -82,6 +82,7 @@ class Counting(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), self.Handler)
         self.made = 0
         self.connections: list[socket.socket] = []
+        self.asked: list[tuple[str, str | None]] = []
         self.together = threading.Barrier(1)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -99,6 +100,7 @@ class Counting(http.server.ThreadingHTTPServer):
 
         def do_GET(self) -> None:
             assert isinstance(self.server, Counting)
+            self.server.asked.append((self.path, self.headers["proxy-authorization"]))
             self.server.together.wait(10)
             self.send_response(200)
             self.send_header("content-length", str(len(BODY)))
@@ -110,18 +112,26 @@ class Counting(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def counting() -> Iterator[tuple[Counting, Transport]]:
-    """Run such a server, and a transport to it."""
-    with Counting() as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        transport = Transport(f"http://127.0.0.1:{server.server_port}", "k", timeout=10, user_agent="test")
+def serving(server: http.server.HTTPServer, make: Callable[[str], Transport]) -> Iterator[Transport]:
+    """Run a server, and a transport that is made for its address."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        transport = make(f"127.0.0.1:{server.server_port}")
         try:
-            yield server, transport
+            yield transport
         finally:
             transport.close()
             server.shutdown()
-            serving.join()
+            thread.join()
+
+
+@contextmanager
+def counting() -> Iterator[tuple[Counting, Transport]]:
+    """Run a server that counts connections, and a transport to it."""
+    server = Counting()
+    with serving(server, lambda at: Transport(f"http://{at}", "k", timeout=10, user_agent="test")) as transport:
+        yield server, transport
 
 
 def test_a_connection_is_kept_and_there_are_as_many_as_requests_at_once() -> None:
@@ -171,46 +181,24 @@ def test_a_connection_that_the_server_closed_later_is_not_used() -> None:
         assert server.made == 2
 
 
-class Proxy(http.server.BaseHTTPRequestHandler):
-    """Answer for whatever server is asked for; keep what was asked."""
-
-    protocol_version = "HTTP/1.1"
-    asked: list[tuple[str, str | None]]
-
-    def do_GET(self) -> None:
-        self.asked.append((self.path, self.headers["proxy-authorization"]))
-        self.send_response(200)
-        self.send_header("content-length", str(len(BODY)))
-        self.end_headers()
-        self.wfile.write(BODY)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
 def test_a_proxy_is_used(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests go through the proxy that the environment names, with its credentials, and share a connection to it."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    handler = type("Handler", (Proxy,), {"asked": []})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        monkeypatch.setenv(variable, f"http://me:secret@127.0.0.1:{server.server_port}")
-        transport = Transport("http://api.example/v2", "k", timeout=10, user_agent="test")
-        try:
-            for _ in range(2):
-                assert isinstance(transport.exchange(CALL), Answer)
-            assert len(transport._idle) == 1
-        finally:
-            transport.close()
-            server.shutdown()
-            serving.join()
+
+    def behind(proxy: str) -> Transport:
+        monkeypatch.setenv(variable, f"http://me:secret@{proxy}")
+        return Transport("http://api.example/v2", "k", timeout=10, user_agent="test")
+
+    server = Counting()
+    with serving(server, behind) as transport:
+        for _ in range(2):
+            assert isinstance(transport.exchange(CALL), Answer)
     basic = "Basic " + base64.b64encode(b"me:secret").decode()
-    assert handler.asked == [("http://api.example/v2/ai/missions/m1", basic)] * 2
+    assert server.asked == [("http://api.example/v2/ai/missions/m1", basic)] * 2
+    assert server.made == 1
 
 
 def test_who_needs_no_proxy_is_asked_directly(answers: Start, monkeypatch: pytest.MonkeyPatch) -> None:
