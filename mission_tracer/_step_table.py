@@ -38,10 +38,7 @@ class StepTable(Struct):
             if status == "in_progress" or not reopen:
                 step_id = self._successor(name)
         attempt = self.attempts.get(step_id, 0) + 1
-        # As `entered` does, without a call: every step comes here.
-        self.newest[name] = step_id
-        self.status[step_id] = "in_progress"
-        self.attempts[step_id] = attempt
+        self.entered(step_id, name, attempt)
         return step_id, attempt
 
     def entered(self, step_id: str, name: str, attempt: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -181,57 +182,51 @@ Delivery.TestCase.settings = settings(
 TestDelivery = Delivery.TestCase
 
 
-def test_an_agent_that_is_taken_off_late_stays_linked_again(tmp_path: Path) -> None:
-    """A request to take an agent off that takes effect late does not undo that it is linked again."""
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A run that was opened."""
     world = World(tmp_path)
-    try:
-        world.open()
-        world.write(facts.AgentLinked, telnyx_agent_id="agent-1")
-        world.deliver()
-        world.write(facts.AgentUnlinked, telnyx_agent_id="agent-1")
-        world.write(facts.AgentLinked, telnyx_agent_id="agent-1")
-        world.deliver(["delayed"])
-        world.pass_time(60.0)
-        assert [agent["telnyx_agent_id"] for agent in world.rows("agents")] == ["agent-1"]
-    finally:
-        world.finish()
+    world.open()
+    yield world
+    world.finish()
+
+
+def test_an_agent_that_is_taken_off_late_stays_linked_again(world: World) -> None:
+    """A request to take an agent off that takes effect late does not undo that it is linked again."""
+    world.write(facts.AgentLinked, telnyx_agent_id="agent-1")
+    world.deliver()
+    world.write(facts.AgentUnlinked, telnyx_agent_id="agent-1")
+    world.write(facts.AgentLinked, telnyx_agent_id="agent-1")
+    world.deliver(["delayed"])
+    world.pass_time(60.0)
+    assert [agent["telnyx_agent_id"] for agent in world.rows("agents")] == ["agent-1"]
 
 
 @pytest.mark.parametrize("how", ["dies_before", "dies_after"])
-def test_a_change_that_a_later_sender_lost_is_awaited_by_the_next(tmp_path: Path, how: str) -> None:
+def test_a_change_that_a_later_sender_lost_is_awaited_by_the_next(world: World, how: str) -> None:
     """A change that was under way when a sender died is awaited, also if the sender before it ended in order."""
-    world = World(tmp_path)
-    try:
-        world.open()
-        world.write(facts.PlanDeclared, steps=[facts.PlannedStep("research", "research")])
-        world.deliver()
-        world.stop()
-        world.enter("research")
-        world.deliver(["delayed", how])
-        world.close()
-        world.deliver()
-        world.pass_time(60.0)
-        assert world.steps == {"research": "failed"}
-    finally:
-        world.finish()
+    world.write(facts.PlanDeclared, steps=[facts.PlannedStep("research", "research")])
+    world.deliver()
+    world.stop()
+    world.enter("research")
+    world.deliver(["delayed", how])
+    world.close()
+    world.deliver()
+    world.pass_time(60.0)
+    assert world.steps == {"research": "failed"}
 
 
-def test_a_change_that_came_late_is_undone_by_the_next_sender(tmp_path: Path) -> None:
+def test_a_change_that_came_late_is_undone_by_the_next_sender(world: World) -> None:
     """A change that took effect late is undone at the run's end, also by a sender that did not ask for it."""
-    world = World(tmp_path)
-    try:
-        world.open()
-        world.write(facts.PlanDeclared, steps=[facts.PlannedStep("research", "research")])
-        world.deliver()
-        world.enter("research")
-        world.leave("research", "failed")
-        world.deliver(["delayed"])
-        assert world.steps == {"research": "failed"}
-        world.pass_time(60.0)
-        assert world.steps == {"research": "in_progress"}  # this server lets a step go back
-        world.stop()
-        world.close()
-        world.deliver()
-        assert world.steps == {"research": "failed"}
-    finally:
-        world.finish()
+    world.write(facts.PlanDeclared, steps=[facts.PlannedStep("research", "research")])
+    world.deliver()
+    world.enter("research")
+    world.leave("research", "failed")
+    world.deliver(["delayed"])
+    assert world.steps == {"research": "failed"}
+    world.pass_time(60.0)
+    assert world.steps == {"research": "in_progress"}  # this server lets a step go back
+    world.stop()
+    world.close()
+    world.deliver()
+    assert world.steps == {"research": "failed"}
