@@ -32,86 +32,15 @@ from mission_tracer.tools import ToolCall
 if TYPE_CHECKING:
     from mission_tracer._capture import Capture
 
-_scope = _context.scope
-
 F = TypeVar("F", bound=Callable[..., Any])
 H = TypeVar("H", Run, Step, ToolCall)
-
-
-class Entry(Generic[H]):
-    """One scope that has begun; knows how to become current and how to end."""
-
-    __slots__ = ("handle",)
-
-    def __init__(self, handle: H) -> None:
-        self.handle: H = handle
-
-    def enter(self) -> Any:
-        """Make the handle the current scope; return the one before."""
-        before = _scope.get()
-        _scope.set(self.handle)
-        return before
-
-    def leave(self, before: Any) -> None:
-        """Make the scope before current again.
-
-        In another context, where an abandoned coroutine may end, something else is current, and stays so; a block
-        inside this one that was left open is left with it.
-        """
-        now = _scope.get()
-        if now is self.handle or _is_inside(now, self.handle):
-            _scope.set(before)
-
-    @property
-    def note(self) -> Callable[[Any], None] | None:
-        """Take in each item of a generator; `None`: they are not wanted."""
-        handle: object = self.handle
-        return handle.note_item if isinstance(handle, ToolCall) and handle.wants_items else None
-
-    def end(self, result: Any = None, error: BaseException | None = None) -> None:
-        """Record how it ended."""
-        if isinstance(self.handle, Step):
-            self.handle.end(error)
-        else:
-            self.handle.end(result, error)
-
-
-class Telling(Entry[Step]):
-    """A step whose metadata also tells what its function returned."""
-
-    __slots__ = ()
-
-    def end(self, result: Any = None, error: BaseException | None = None) -> None:
-        """Record how it ended."""
-        if error is None and self.handle.run.recorder.capture.mode == "full":
-            self.handle.metadata(result=result)
-        super().end(result, error)
-
-
-class Aside(Entry[H]):
-    """A scope that never is the current one: a tool call, or what records nothing."""
-
-    __slots__ = ()
-
-    def enter(self) -> Any:
-        """Leave the current scope as it is; return it."""
-        return _scope.get()
-
-    def leave(self, before: Any) -> None:
-        """Leave the current scope as it is."""
-
-
-def _is_inside(scope: Run | Step | None, handle: object) -> bool:
-    while scope is not None and scope is not handle:
-        scope = (scope.parent or scope.run) if isinstance(scope, Step) else scope.parent
-    return scope is not None
 
 
 class Block(ABC, Generic[H]):
     """Be a decorator and a block; a block may be entered again, also while it is open."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[Entry[H], Any]] = []
+        self._open: list[tuple[H | None, Any]] = []
 
     def __getstate__(self) -> dict[str, Any]:
         # It goes to other processes with the functions it decorates; what is open here is not open there.
@@ -121,7 +50,7 @@ class Block(ABC, Generic[H]):
         """Decorate a callable: each call is one scope."""
         return record_calls(function, self)
 
-    def begin(self, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool) -> Entry[H] | None:
+    def begin(self, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool) -> H | None:
         """Begin the scope of one call; `None` when it is not recorded. Never raises."""
         recording = recorder.default()
         if not recording.enabled:
@@ -135,33 +64,34 @@ class Block(ABC, Generic[H]):
     @abstractmethod
     def _begin_call(
         self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
-    ) -> Entry[H] | None:
+    ) -> H | None:
         """See `begin`."""
 
     @abstractmethod
-    def _begin_block(self, recording: recorder.Recorder) -> Entry[H]:
-        """Begin the scope of a `with` block."""
+    def _begin_block(self, recording: recorder.Recorder) -> H | None:
+        """Begin the scope of a `with` block; `None` when it is not recorded."""
 
     @abstractmethod
-    def _silent(self, recording: recorder.Recorder) -> Entry[H]:
-        """Make a scope that records nothing."""
+    def _silent(self, recording: recorder.Recorder) -> H:
+        """Make a handle that records nothing."""
 
     def __enter__(self) -> H:
         recording = recorder.default()
+        scope = None
         try:
-            entry = self._begin_block(recording) if recording.enabled else self._silent(recording)
+            scope = self._begin_block(recording) if recording.enabled else None
         except Exception as error:  # noqa: BLE001 - our own errors stay ours
             recording.trouble(error, type(self).__name__)
-            entry = self._silent(recording)
-        opened = (entry, entry.enter())
+        opened = (scope, None if scope is None else scope.enter())
         self._open.append(opened)
         _context.blocks.set((*_context.blocks.get(), opened))
-        return entry.handle
+        return self._silent(recording) if scope is None else scope
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        entry, before = self._pop()
-        entry.leave(before)
-        entry.end(None, error)
+        scope, before = self._pop()
+        if scope is not None:
+            scope.leave(before)
+            scope.end(None, error)
 
     async def __aenter__(self) -> H:
         return self.__enter__()
@@ -169,8 +99,8 @@ class Block(ABC, Generic[H]):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self.__exit__(kind, error, trace)
 
-    def _pop(self) -> tuple[Entry[H], Any]:
-        """Find the entry that ends: this block's innermost one in this context.
+    def _pop(self) -> tuple[H | None, Any]:
+        """Find the scope that ends: this block's innermost one in this context.
 
         A block that ends in another context than it began in, as abandoned asynchronous generators do, ends its last.
         """
@@ -217,18 +147,18 @@ class MissionRun(Block[Run]):
 
     def _begin_call(
         self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
-    ) -> Entry[Run]:
+    ) -> Run:
         given = _arguments(recording, function, args, kwargs, bound=bound) if "args" in self._keeps else {}
         values = given if self._input is None else {**recording.capture.mapping(self._input), **given}
         module = getattr(function, "__module__", None)
         return self._open_run(recording, self._name or _name_of(function), values, _doc_of(function), module)
 
-    def _begin_block(self, recording: recorder.Recorder) -> Entry[Run]:
+    def _begin_block(self, recording: recorder.Recorder) -> Run:
         values = {} if self._input is None else recording.capture.mapping(self._input)
         return self._open_run(recording, self._name or "mission", values, None, None)
 
-    def _silent(self, recording: recorder.Recorder) -> Entry[Run]:
-        return Aside(Run(recording, None, name=self._name or ""))
+    def _silent(self, recording: recorder.Recorder) -> Run:
+        return Run(recording, None, name=self._name or "")
 
     def _open_run(
         self,
@@ -237,14 +167,14 @@ class MissionRun(Block[Run]):
         values: dict[str, Any],
         about: str | None,
         module: str | None,
-    ) -> Entry[Run]:
+    ) -> Run:
         spec = self._spec(name)
         if spec.description is None and about:
             spec = self._spec(name, description=about)
         plan = [_describe(step, module) for step in self._plan]
         run = open_run(recording, spec, values=values, metadata=self._metadata, plan=plan)
         run.keeps_result = "result" in self._keeps
-        return Entry(run)
+        return run
 
 
 _described: weakref.WeakValueDictionary[tuple[str, str | None], PlanStep] = weakref.WeakValueDictionary()
@@ -292,32 +222,32 @@ class PlanStep(Block[Step]):
 
     def _begin_call(
         self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
-    ) -> Entry[Step] | None:
+    ) -> Step | None:
         scope = _context.current()
         if scope is None:
             _say_outside(recording, "plan_step")
             return None
-        entry = self._enter_step(recording, scope, self._name or _name_of(function))
-        if "args" in self._keeps and (given := _arguments(recording, function, args, kwargs, bound=bound)):
-            entry.handle.metadata(arguments=given)
-        return Telling(entry.handle) if "result" in self._keeps else entry
+        step = self._enter_step(recording, scope, self._name or _name_of(function))
+        if self._keeps:
+            step.keeps_result = "result" in self._keeps
+            if "args" in self._keeps and (given := _arguments(recording, function, args, kwargs, bound=bound)):
+                step.metadata(arguments=given)
+        return step
 
-    def _begin_block(self, recording: recorder.Recorder) -> Entry[Step]:
+    def _begin_block(self, recording: recorder.Recorder) -> Step | None:
         scope = _context.current()
         if scope is None:
             _say_outside(recording, "plan_step")
-            return self._silent(recording)
-        name = self._name or "step"
-        return self._enter_step(recording, scope, name)
+            return None
+        return self._enter_step(recording, scope, self._name or "step")
 
-    def _silent(self, recording: recorder.Recorder) -> Entry[Step]:
-        return Aside(Step(Run(recording, None, name=""), self._name or "", None))
+    def _silent(self, recording: recorder.Recorder) -> Step:
+        return Step(Run(recording, None, name=""), self._name or "", None)
 
-    def _enter_step(self, recording: recorder.Recorder, scope: Run | Step, name: str) -> Entry[Step]:
+    def _enter_step(self, recording: recorder.Recorder, scope: Run | Step, name: str) -> Step:
         run, parent = (scope.run, scope) if isinstance(scope, Step) else (scope, None)
         about = self._shown(recording.capture) if self.about else name
-        step = run.enter_step(name, about, parent, repeat=self._repeat, metadata=self._metadata)
-        return Entry(step)
+        return run.enter_step(name, about, parent, repeat=self._repeat, metadata=self._metadata)
 
     def _shown(self, capture: Capture) -> str:
         """Return the description without secrets; worked out once for a decorated function."""
@@ -345,7 +275,7 @@ class ToolCalls(Block[ToolCall]):
 
     def _begin_call(
         self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
-    ) -> Entry[ToolCall] | None:
+    ) -> ToolCall | None:
         scope = _context.current()
         if scope is None:
             _say_outside(recording, "tool_call")
@@ -353,19 +283,19 @@ class ToolCalls(Block[ToolCall]):
         arguments = _arguments(recording, function, args, kwargs, bound=bound) if "args" in self._keeps else {}
         return self._call(scope, self._name or _name_of(function), arguments)
 
-    def _begin_block(self, recording: recorder.Recorder) -> Entry[ToolCall]:
+    def _begin_block(self, recording: recorder.Recorder) -> ToolCall | None:
         scope = _context.current()
         if scope is None:
             _say_outside(recording, "tool_call")
+            return None
         arguments = {} if self._arguments is None else recording.capture.mapping(self._arguments)
         return self._call(scope, self._name or "tool", arguments)
 
-    def _call(self, scope: Run | Step | None, name: str, arguments: dict[str, Any]) -> Entry[ToolCall]:
-        call = ToolCall(scope, name, arguments, keeps_result="result" in self._keeps, reduce=self._reduce)
-        return Aside(call)
+    def _call(self, scope: Run | Step, name: str, arguments: dict[str, Any]) -> ToolCall:
+        return ToolCall(scope, name, arguments, keeps_result="result" in self._keeps, reduce=self._reduce)
 
-    def _silent(self, recording: recorder.Recorder) -> Entry[ToolCall]:
-        return Aside(ToolCall(None, self._name or "", {}))
+    def _silent(self, recording: recorder.Recorder) -> ToolCall:
+        return ToolCall(None, self._name or "", {})
 
 
 def _say_outside(recording: recorder.Recorder, what: str) -> None:

@@ -47,6 +47,36 @@ VARIABLE = "MISSION_TRACER_PARENT"
 """The key in an environment."""
 
 
+class Current:
+    """Be the current scope for a while: a run or a step.
+
+    Attributes:
+        note: Takes in each item of a generator; `None`: they are not wanted.
+    """
+
+    __slots__ = ()
+
+    note: Callable[[Any], None] | None = None
+
+    def enter(self) -> Any:
+        """Become current; return what was current before."""
+        before = scope.get()
+        scope.set(self)
+        return before
+
+    def leave(self, before: Any) -> None:
+        """Make current again what was current before.
+
+        In another context, where an abandoned coroutine may end, something else is current, and stays so; a block
+        inside this one that was left open is left with it.
+        """
+        now = scope.get()
+        while now is not None and now is not self:
+            now = now.outer  # what it was opened in
+        if now is self:
+            scope.set(before)
+
+
 class _Process:
     """Hold the scope of the whole process: that of a child which joined its parent's run."""
 

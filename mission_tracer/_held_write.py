@@ -15,16 +15,24 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-_SLOW = 0.002  # seconds from which on a write is slow; most are a thousand times faster
+SLOW = 0.002  # seconds from which on a write is slow; most are a thousand times faster
 _RARE = 10  # one slow write in so many is the scheduler's doing, not the file's
 _ENOUGH = 80  # eight slow ones in a row, or somewhat more among quick ones
 
 
+Write = Callable[[int, bytes, int], int]
+"""Writes to a descriptor so many bytes, all there are; returns how many it wrote, or a negative number."""
+
+
+def _release(fd: int, data: bytes, _size: int) -> int:
+    return os.write(fd, data)
+
+
 @cache
-def _system_write() -> Callable[[int, bytes, int], int] | None:
-    """Return `write(2)`, called with the lock held; `None` where that cannot be had."""
+def _hold() -> Write:
+    """Return `write(2)`, called with the lock held; without that where it cannot be had."""
     if sys.implementation.name != "cpython" or os.name != "posix":
-        return None
+        return _release
     try:
         import ctypes
 
@@ -32,34 +40,48 @@ def _system_write() -> Callable[[int, bytes, int], int] | None:
         # Without `argtypes` a call is a third cheaper; a line's length fits an int, which libffi extends to a register.
         call.restype = ctypes.c_ssize_t
     except (ImportError, OSError, AttributeError):
-        return None
+        return _release
     return call  # type: ignore[no-any-return]
 
 
-def held_write(
-    on_slow: Callable[[float], object] = lambda _: None, *, monotonic: Callable[[], float] = time.monotonic
-) -> Callable[[int, bytes], int]:
-    """Return what writes as `os.write` does, with the interpreter's lock held for as long as that is quick.
+class Writer:
+    """Know how to write to one file: with the interpreter's lock held, for as long as that is quick.
+
+    Whoever writes looks at `monotonic` before and after, and says how long it took if that was more than `SLOW`, or if
+    `is_watched`: a method that did so itself would cost as much as what it measures.
 
     Args:
+        hold: False: never with the lock held.
         on_slow: Told how long a slow write took, in seconds.
         monotonic: Seconds that never go back.
+
+    Attributes:
+        write: Does it. A negative number comes back from one that failed, or was interrupted.
+        is_watched: True after a slow write, until so many quick ones followed that it is forgiven.
     """
-    call = _system_write()
-    slow = 0 if call is not None else _ENOUGH
 
-    def write(fd: int, data: bytes) -> int:
-        nonlocal slow
-        began = monotonic()
-        # One that failed may have been interrupted; if this one fails too, it says why.
-        if call is None or slow >= _ENOUGH or (written := call(fd, data, len(data))) < 0:
-            written = os.write(fd, data)
-        took = monotonic() - began
-        if took > _SLOW:
-            slow = min(slow + _RARE, _ENOUGH)
-            on_slow(took)
-        elif 0 < slow < _ENOUGH:
-            slow -= 1
-        return written
+    __slots__ = ("_on_slow", "_score", "is_watched", "monotonic", "write")
 
-    return write
+    def __init__(
+        self,
+        *,
+        hold: bool = False,
+        on_slow: Callable[[float], object] = lambda _: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.write: Write = _hold() if hold else _release
+        self.monotonic = monotonic
+        self.is_watched = False
+        self._on_slow = on_slow
+        self._score = 0
+
+    def took(self, seconds: float) -> None:
+        """Take in how long a write took."""
+        if seconds > SLOW:
+            self._score += _RARE
+            if self._score >= _ENOUGH:
+                self.write = _release
+            self._on_slow(seconds)
+        else:
+            self._score -= 1
+        self.is_watched = self._score > 0 and self.write is not _release

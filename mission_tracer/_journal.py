@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mission_tracer import _locks
-from mission_tracer._held_write import held_write
+from mission_tracer._held_write import Writer
 from mission_tracer._journal_disk import Disk
 from mission_tracer._journal_file import TORN, AppendFile, UnsyncedError, whole_end, whole_length
 from mission_tracer._journal_memory import JournalFullError, Line, MemoryFacts, Room
@@ -226,14 +226,14 @@ class Journal:
             raise OSError(errno.ESTALE, "the run began in memory, and stays there", os.fspath(self.path))
         # Who wants each fact on the platter has chosen to wait for it.
         patient = self._power or self._patient
-        write = os.write if patient else held_write(self._disk.took, monotonic=self._disk.monotonic)
+        writer = None if patient else Writer(hold=True, on_slow=self._disk.took, monotonic=self._disk.monotonic)
         for _ in range(10):
             try:
                 file = AppendFile(
                     self.path,
                     create=not self._begun,
                     power=self._power,
-                    write=write,
+                    writer=writer,
                     on_unsynced=self._disk.on_trouble,
                 )
             except FileNotFoundError:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from mission_tracer._held_write import SLOW, Writer
 from mission_tracer._private import CLOEXEC, open_private, sync_directory
 
 TORN = b"~"
@@ -27,7 +28,7 @@ class AppendFile:
         path: The file.
         create: True: make it when it is absent.
         power: True: every line is on the disk's platter before `append` returns.
-        write: Writes bytes to a descriptor, as `os.write` does.
+        writer: Writes to it; `None`: as `os.write` does.
         on_unsynced: Told that a line that was written may not be on the platter; it is kept all the same.
 
     Raises:
@@ -40,14 +41,14 @@ class AppendFile:
         *,
         create: bool,
         power: bool = False,
-        write: Callable[[int, bytes], int] = os.write,
+        writer: Writer | None = None,
         on_unsynced: Callable[[UnsyncedError], object] = lambda _: None,
     ) -> None:
         self.path = path
         self.fd = -1  # so that closing is safe when opening fails
         self.fd = open_private(path, os.O_RDWR | os.O_APPEND | (os.O_CREAT if create else 0))
         self._power = power
-        self._write = write
+        self._writer = writer or Writer()
         self._on_unsynced = on_unsynced
         # A machine that died in mid-line left no line's end: the next line must begin on a row of its own.
         self._torn = self._is_torn()
@@ -61,8 +62,16 @@ class AppendFile:
             OSError: The disk took nothing, or only a part.
         """
         data = TORN + b"\n" + line + b"\n" if self._torn else line + b"\n"
-        written = self._write(self.fd, data)
-        if written != len(data):
+        size = len(data)
+        writer = self._writer
+        began = writer.monotonic()
+        written = writer.write(self.fd, data, size)
+        if written < 0:
+            written = os.write(self.fd, data)  # it was interrupted; or this one fails too, and says why
+        took = writer.monotonic() - began
+        if took > SLOW or writer.is_watched:
+            writer.took(took)
+        if written != size:
             self._torn = True
             raise OSError(errno.ENOSPC, "the disk took only a part of a line", os.fspath(self.path))
         if self._torn:

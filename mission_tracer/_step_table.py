@@ -11,12 +11,17 @@ Repeat: TypeAlias = Literal["reopen", "new"]
 
 
 class StepTable(Struct):
-    """Keep, for one run, each step's status and attempts, and the newest step of each name."""
+    """Keep, for one run, each step's status, and which step a name means at the moment.
+
+    Attributes:
+        status: Step id -> status.
+        attempts: Step id -> the latest attempt, of those that began again.
+        names: Name -> the newest step entered under it, and the number its successor comes after.
+    """
 
     status: dict[str, str] = {}
     attempts: dict[str, int] = {}
-    newest: dict[str, str] = {}
-    numbers: dict[str, int] = {}
+    names: dict[str, tuple[str, int]] = {}
 
     def plan(self, step_id: str) -> bool:
         """Take in a declared step; say whether it is new."""
@@ -31,32 +36,28 @@ class StepTable(Struct):
         A step that failed is entered again, one that ended otherwise or is still open gets a successor
         (`name-2`, `name-3`, ...); `repeat` overrides that for a step that ended.
         """
-        step_id = self.newest.get(name, name)
-        status = self.status.get(step_id)
-        if status is not None and status != "pending":
-            reopen = repeat == "reopen" or (repeat is None and status == "failed")
-            if status == "in_progress" or not reopen:
-                step_id = self._successor(name)
-        attempt = self.attempts.get(step_id, 0) + 1
-        self.entered(step_id, name, attempt)
+        step_id, number = self.names.get(name, (name, 1))
+        status = self.status.get(step_id, "pending")
+        attempt = 1
+        again = repeat == "reopen" or (repeat is None and status == "failed")
+        if again and status not in ("pending", "in_progress"):
+            attempt = self.attempts[step_id] = self.attempts.get(step_id, 1) + 1
+        else:
+            while status != "pending":  # a planned step that has the successor's very name is the one that is meant
+                number += 1
+                step_id = f"{name}-{number}"
+                status = self.status.get(step_id, "pending")
+        self.names[name] = step_id, number
+        self.status[step_id] = "in_progress"
         return step_id, attempt
 
     def entered(self, step_id: str, name: str, attempt: int) -> None:
-        """Take in that a step was entered under a name."""
-        self.newest[name] = step_id
+        """Take in that another process entered a step under a name."""
+        self.names[name] = step_id, self.names.get(name, ("", 1))[1]
         self.status[step_id] = "in_progress"
-        self.attempts[step_id] = attempt
+        if attempt > 1:
+            self.attempts[step_id] = attempt
 
     def left(self, step_id: str, status: str) -> None:
         """Take in that a step ended."""
         self.status[step_id] = status
-
-    def _successor(self, name: str) -> str:
-        number = self.numbers.get(name, 1)
-        while True:
-            number += 1
-            step_id = f"{name}-{number}"
-            # A planned step of that very name is the one that is meant.
-            if self.status.get(step_id, "pending") == "pending":
-                self.numbers[name] = number
-                return step_id

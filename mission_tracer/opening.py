@@ -48,13 +48,14 @@ def open_run(
     if recording.settings.handle_signals and not recording.watches_signals:
         close_on_sigterm(recording)
     mission = _without_secrets(mission, recording)
-    parent = None if detached else current_run()
+    outer = None if detached else _context.current()
     key = recording.new_key()
     stream = recording.open_stream(key, create=True)
     mark = {"key": key, **about_this_process()}
+    run = Run(recording, stream, name=mission.name, outer=outer)
+    parent = run.parent
     if parent is not None:
         mark["parent_run"] = {"key": parent.key, "mission": parent.name}
-    run = Run(recording, stream, name=mission.name, parent=parent)
     recording.runs[key] = run
     recording.record(
         stream,

@@ -11,10 +11,12 @@ from typing import Any
 from mission_tracer import facts
 from mission_tracer._binding import Binding
 from mission_tracer._checks import check_name
-from mission_tracer._endings import Seen, is_cancellation, is_good_exit, mark_of
+from mission_tracer._context import Current
+from mission_tracer._endings import is_cancellation, is_good_exit
 from mission_tracer._events import check_event, read_event
 from mission_tracer._guard import guarded
 from mission_tracer._outcome import Outcome, say
+from mission_tracer._seen_errors import SeenErrors
 from mission_tracer._shared_steps import SharedSteps
 from mission_tracer._step_table import Repeat, StepTable
 from mission_tracer._stream import Stream
@@ -23,10 +25,8 @@ from mission_tracer.plans import PlanItem, planned_step
 from mission_tracer.recorder import Recorder
 from mission_tracer.steps import Step
 
-_ERRORS = 16  # the errors that are known again: as many as may be passing through a run at once
 
-
-class Run:
+class Run(Current):
     """Record what belongs to one run of a mission.
 
     Made by `mission_run`, by `continue_run` and, for a run that records nothing, with no stream.
@@ -35,7 +35,7 @@ class Run:
         recorder: Takes the facts.
         stream: This process's share of the run; `None`: nothing is recorded.
         name: The mission's name.
-        parent: The run this one was opened in; `None`: none.
+        outer: The run or step this one was opened in; `None`: none.
     """
 
     __slots__ = (
@@ -52,17 +52,17 @@ class Run:
         "joins",
         "keeps_result",
         "name",
-        "parent",
+        "outer",
         "recorder",
         "started",
         "stream",
     )
 
-    def __init__(self, recorder: Recorder, stream: Stream | None, *, name: str, parent: Run | None = None) -> None:
+    def __init__(self, recorder: Recorder, stream: Stream | None, *, name: str, outer: Run | Step | None = None) -> None:
         self.recorder = recorder
         self.stream = stream
         self.name = name
-        self.parent = parent
+        self.outer = outer
         self.is_joined = False
         self.keeps_result = True
         self.joins = 0  # how many blocks of this process take part in a run opened elsewhere
@@ -74,9 +74,14 @@ class Run:
         self._binding = Binding(recorder)
         self._outcome = Outcome()
         self._is_ended = False
-        self._errors: dict[object, Seen] = {}
+        self._errors = SeenErrors()
 
     # ---- identity ----
+
+    @property
+    def parent(self) -> Run | None:
+        """The run this one was opened in; `None`: none."""
+        return self.outer.run if isinstance(self.outer, Step) else self.outer
 
     @property
     def key(self) -> str:
@@ -318,14 +323,8 @@ class Run:
                 another one, even if it looks the same. 0: it began before any error.
             details: More for the payload.
         """
-        mark = mark_of(error)
-        seen = self._errors.pop(mark, None)
-        if seen is not None and seen.at >= since and seen.is_same(error):
-            self._errors[mark] = seen
+        if not self._errors.take(error, since=since):
             return
-        self._errors[mark] = Seen(error, time.perf_counter())
-        if len(self._errors) > _ERRORS:
-            del self._errors[next(iter(self._errors))]
         capture = self.recorder.capture
         self.write_event("error", capture.error(error), {**details, "error": capture.exception(error)}, step_id)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mission_tracer._context import Current
 from mission_tracer._endings import is_good_exit
 from mission_tracer._guard import guarded
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from mission_tracer.runs import Run
 
 
-class Step:
+class Step(Current):
     """Record what belongs to one step of a run's plan.
 
     Args:
@@ -23,13 +24,14 @@ class Step:
         attempt: 1, or more when it failed before.
     """
 
-    __slots__ = ("__weakref__", "_ended", "_metadata", "_started", "attempt", "id", "parent", "run")
+    __slots__ = ("__weakref__", "_ended", "_metadata", "_started", "attempt", "id", "keeps_result", "parent", "run")
 
     def __init__(self, run: Run, step_id: str, parent: Step | None, attempt: int = 1) -> None:
         self.run = run
         self.id = step_id
         self.parent = parent
         self.attempt = attempt
+        self.keeps_result = False
         self._metadata: dict[str, Any] | None = None
         self._started = time.perf_counter()
         self._ended = False
@@ -83,13 +85,24 @@ class Step:
         """
         self._leave("skipped", reason)
 
-    def end(self, error: BaseException | None = None) -> None:
+    @property
+    def outer(self) -> Run | Step:
+        """What it was opened in: the step it is a part of, else its run."""
+        return self.parent or self.run
+
+    def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """End the step with its block: completed, or failed with what was raised.
 
         A generator whose consumer stopped early has done what was wanted of it, and so has a step that ends the program
         with exit status 0.
+
+        Args:
+            result: What the block's function returned; it goes into the metadata if it is wanted (`keeps_result`).
+            error: What it raised; `None`: nothing.
         """
         try:
+            if error is None and self.keeps_result and self.run.recorder.capture.mode == "full":
+                self.metadata(result=result)
             if error is None or isinstance(error, GeneratorExit) or is_good_exit(error):
                 self._leave("completed")
             else:

@@ -70,13 +70,19 @@ class ToolCall:
         """
         self._result = value
 
-    @property
-    def wants_items(self) -> bool:
-        """Say whether a generator's items are to be noted."""
-        return self._reduce is not None and self._run is not None
+    def enter(self) -> Any:
+        """Leave the current scope as it is: what happens inside a call belongs to the step around it."""
 
-    def note_item(self, item: Any) -> None:
-        """Take in one item of a generator; those past the limit are left out."""
+    def leave(self, before: Any) -> None:
+        """Leave the current scope as it is."""
+
+    @property
+    def note(self) -> Callable[[Any], None] | None:
+        """Takes in each item of a generator; `None`: they are not wanted."""
+        return self._note_item if self._reduce is not None and self._run is not None else None
+
+    def _note_item(self, item: Any) -> None:
+        # Those past the limit are left out.
         if len(self._items) < _ITEMS:
             self._items.append(item)
 

@@ -31,6 +31,7 @@ LAYERS: list[set[str]] = [
         "_ownership",
         "_notices",
         "_endings",
+        "_seen_errors",
         "_checks",
         "_signal_mask",
         "_harmless",

@@ -20,6 +20,18 @@ def test_the_scope_is_what_is_open() -> None:
     assert mt.current_run() is None
 
 
+def test_what_was_left_open_inside_is_left_too() -> None:
+    """Whatever is open inside a step when that one ends, a run of another mission included, is not current after it."""
+    with mission_run("m") as run:
+        with plan_step("s") as step:
+            inside = mission_run("inside").__enter__()
+            plan_step("further in").__enter__()
+            assert inside.parent is run
+            assert inside.outer is step
+        assert mt.current_run() is run
+        assert mt.current_step() is None
+
+
 def test_tasks_inherit_and_do_not_cross() -> None:
     """A task sees the scope it was made in; what it opens is its own."""
 

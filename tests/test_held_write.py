@@ -11,44 +11,58 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mission_tracer._held_write import held_write
+from mission_tracer._held_write import Writer
+from mission_tracer._journal_file import AppendFile
 
 LONG = b"x" * (1 << 25)  # it takes long enough for another thread to wake up
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Iterator[int]:
-    fd = os.open(tmp_path / "file", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-    yield fd
-    os.close(fd)
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "file"
 
 
-def test_it_writes_what_it_is_given(file: int) -> None:
-    """Writing puts the bytes down, zero bytes included, and returns their number."""
-    assert held_write()(file, b"one\0two\n") == 8
-    assert os.pread(file, 100, 0) == b"one\0two\n"
+@pytest.fixture
+def opened(path: Path) -> Iterator[Callable[..., AppendFile]]:
+    files = []
+
+    def open_file(**options: Any) -> AppendFile:
+        files.append(AppendFile(path, create=True, writer=Writer(hold=True, **options)))
+        return files[-1]
+
+    yield open_file
+    for file in files:
+        file.close()
 
 
-def test_it_fails_as_the_system_does(tmp_path: Path) -> None:
+def test_it_writes_what_it_is_given(opened: Callable[..., AppendFile], path: Path) -> None:
+    """Writing puts the bytes down, zero bytes included."""
+    opened().append(b"one\0two")
+    assert path.read_bytes() == b"one\0two\n"
+
+
+def test_it_fails_as_the_system_does(opened: Callable[..., AppendFile], path: Path) -> None:
     """Writing to a file that is open for reading raises the system's error."""
-    (tmp_path / "file").touch()
-    fd = os.open(tmp_path / "file", os.O_RDONLY)
+    file = opened()
+    reads = os.open(path, os.O_RDONLY)
+    os.dup2(reads, file.fd)
+    os.close(reads)
     with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
-        held_write()(fd, b"x")
-    os.close(fd)
+        file.append(b"x")
 
 
-def test_a_slow_file_ends_it(file: int) -> None:
+def test_a_slow_file_ends_it(opened: Callable[..., AppendFile], path: Path) -> None:
     """After slow writes in a row other threads run while one is written; each slow one is told with its seconds."""
     ticks = count()
     told: list[float] = []
-    write = held_write(told.append, monotonic=lambda: 0.5 * next(ticks))  # every write takes half a second
+    file = opened(on_slow=told.append, monotonic=lambda: 0.5 * next(ticks))  # every write takes half a second
     for _ in range(50):
-        assert write(file, b"x") == 1
-    assert os.pread(file, 100, 0) == b"x" * 50
+        file.append(b"x")
+    assert path.read_bytes() == b"x\n" * 50
     assert told == [0.5] * 50
     ours, theirs = os.pipe()
     os.set_blocking(theirs, False)
@@ -56,16 +70,17 @@ def test_a_slow_file_ends_it(file: int) -> None:
         while True:
             os.write(theirs, b"x" * 4096)
     os.set_blocking(theirs, True)
+    os.dup2(theirs, file.fd)
     # The pipe is full: what is written waits until the other thread has read.
     reader = threading.Thread(target=os.read, args=(ours, 1 << 20))
     reader.start()
-    assert write(theirs, b"y") == 1
+    file.append(b"y")
     reader.join()
     os.close(ours)
     os.close(theirs)
 
 
-def test_single_slow_writes_are_forgiven(file: int) -> None:
+def test_single_slow_writes_are_forgiven(opened: Callable[..., AppendFile]) -> None:
     """A slow write among many quick ones changes nothing, however often that happens."""
     calls = count()
 
@@ -74,12 +89,12 @@ def test_single_slow_writes_are_forgiven(file: int) -> None:
         return call // 2 * 1.0 + (0.5 if call % 40 == 1 else 0.0)  # every twentieth write takes half a second
 
     told: list[float] = []
-    write = held_write(told.append, monotonic=clock)
+    file = opened(on_slow=told.append, monotonic=clock)
     for _ in range(400):
-        write(file, b"x")
+        file.append(b"x")
     assert len(told) == 20
     if sys.implementation.name == "cpython":
-        assert not turns_of_another_thread(lambda: write(file, LONG))
+        assert not turns_of_another_thread(lambda: file.append(LONG))
 
 
 def turns_of_another_thread(work: Callable[[], object], *, patience: float = 2.0) -> int:
@@ -108,8 +123,8 @@ def turns_of_another_thread(work: Callable[[], object], *, patience: float = 2.0
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="there is no lock to hold")
-def test_the_lock_is_held_while_files_are_quick(file: int) -> None:
+def test_the_lock_is_held_while_files_are_quick(opened: Callable[..., AppendFile]) -> None:
     """No other thread comes to run while something is written, as it does with the system's own `write`."""
-    write = held_write()
-    assert not turns_of_another_thread(lambda: write(file, LONG))
-    assert turns_of_another_thread(lambda: os.write(file, LONG), patience=0.4)
+    file = opened()
+    assert not turns_of_another_thread(lambda: file.append(LONG))
+    assert turns_of_another_thread(lambda: os.write(file.fd, LONG), patience=0.4)

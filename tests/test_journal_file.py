@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mission_tracer._held_write import Writer
 from mission_tracer._journal_file import AppendFile, whole_length
 from tests.journals import FACTS, TEXTS, contents, fact, ids
 
@@ -62,7 +63,7 @@ def test_a_writer_that_did_not_see_the_tear_is_read(torn: str, cut: int, after: 
 def test_what_was_refused_is_never_read(lines: list[bytes], data: st.DataObject) -> None:
     """A line is read if, and only if, `append` returned: also when the disk took all of it but its end."""
 
-    def write(fd: int, content: bytes) -> int:
+    def write(fd: int, content: bytes, _size: int) -> int:
         room = data.draw(st.one_of(st.just(len(content)), st.integers(-1, len(content)), st.just(len(content) - 1)))
         if room < 0:
             raise OSError(errno.ENOSPC, "full")
@@ -70,7 +71,9 @@ def test_what_was_refused_is_never_read(lines: list[bytes], data: st.DataObject)
 
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "j"
-        file = AppendFile(path, create=True, write=write)
+        writer = Writer()
+        writer.write = write
+        file = AppendFile(path, create=True, writer=writer)
         kept = []
         for line in lines:
             try:

@@ -310,8 +310,8 @@ def test_a_process_that_dies_at_its_first_fact(directory: Directory) -> None:
     """A real process that is killed between making its journal and writing to it leaves a run that is deleted."""
     code = (
         "import os, mission_tracer as mt\n"
-        "from mission_tracer import _journal\n"
-        "_journal.held_write = lambda *_, **__: lambda fd, data: os.kill(os.getpid(), 9)\n"
+        "from mission_tracer import _held_write\n"
+        "_held_write._hold = lambda: lambda fd, data, size: os.kill(os.getpid(), 9)\n"
         "mt.mission_run('m').__enter__()"
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment(directory.root), check=False)

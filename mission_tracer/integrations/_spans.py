@@ -233,7 +233,7 @@ class Node:
 
     def _leave(self, step: Step, error: BaseException | None) -> None:
         if not self.is_late:
-            step.end(error)
+            step.end(None, error)
             return
         run, took = step.run, time.perf_counter() - self.began
         capture = run.recorder.capture
@@ -281,7 +281,7 @@ class Spans:
         current: Scope | None = _context.current()
         scope = current
         while scope is not None and scope in self._over:
-            scope = scope.parent if isinstance(scope, Run) else scope.parent or scope.run
+            scope = scope.outer
         if scope is not current and _context.scope.get() is current:
             # A span that ended in another context could not set this one back.
             _context.scope.set(scope)
