@@ -130,7 +130,7 @@ class Following:
             if error is None or not is_interrupt(error):
                 track.step.end()
         else:
-            track.step.end(error)
+            track.step.end(None, error)
 
     # ---- tools and models ----
 
