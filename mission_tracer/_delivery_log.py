@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from mission_tracer import _locks, _records
+from mission_tracer import _locks, _records, facts
 from mission_tracer._journal import Reader, iterate_lines
 from mission_tracer._journal_file import AppendFile
 from mission_tracer._lane_state import LaneState
@@ -108,7 +108,7 @@ class DeliveryLog:
     def note(self, record: _records.Record) -> None:
         """Write a record down and take it in. Facts held in memory are nobody else's: nothing is written of them."""
         file = self._file
-        if file is not None and getattr(record, "position", 0) < _records.MEMORY:
+        if file is not None and getattr(record, "position", 0) < facts.MEMORY:
             keeps_up = not self.is_behind or self._write_rest(file)
             if not (keeps_up and self._write(file, _records.encode(record))):
                 self._postpone(record)

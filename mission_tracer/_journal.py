@@ -20,7 +20,7 @@ from mission_tracer._journal_disk import Disk
 from mission_tracer._journal_file import TORN, AppendFile, UnsyncedError, whole_end, whole_length
 from mission_tracer._journal_memory import JournalFullError, Line, MemoryFacts, Room
 from mission_tracer._private import CLOEXEC
-from mission_tracer._records import MEMORY
+from mission_tracer.facts import MEMORY
 
 __all__ = [
     "MEMORY",

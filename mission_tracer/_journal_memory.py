@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mission_tracer._records import MEMORY
+from mission_tracer.facts import MEMORY
 
 
 class Line(NamedTuple):

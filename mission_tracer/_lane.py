@@ -140,11 +140,11 @@ class Lane:
 
     def _set_down(self, memory: MemoryFacts) -> None:
         """Take what memory holds out of our hands while nothing is sent: the disk may take it by now."""
-        held = [item for item in self._window if item.position >= _records.MEMORY]
+        held = [item for item in self._window if item.position >= facts.MEMORY]
         is_clear = not self.state.memory.done and not any(item.answers or item.failures for item in held)
         if held and is_clear and self._log.has_file:
             # Not simply the last ones: what others wrote meanwhile stands behind them.
-            self._window = deque(item for item in self._window if item.position < _records.MEMORY)
+            self._window = deque(item for item in self._window if item.position < facts.MEMORY)
             self._taken_to = self.state.memory.cursor
             self.look_again()
             memory.give_back()

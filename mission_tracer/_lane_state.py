@@ -7,7 +7,6 @@ from typing import Any
 
 from mission_tracer import facts
 from mission_tracer._records import (
-    MEMORY,
     Acknowledged,
     Dropped,
     Finished,
@@ -83,7 +82,7 @@ class LaneState:
     sequence: int = 0
     intents: dict[str, float] = field(default_factory=dict)
     file: Track = field(default_factory=Track)
-    memory: Track = field(default_factory=lambda: Track(MEMORY))
+    memory: Track = field(default_factory=lambda: Track(facts.MEMORY))
     rejected: set[int] = field(default_factory=set)
     given_up: set[int] = field(default_factory=set)
     parked: str | None = None
@@ -112,7 +111,7 @@ class LaneState:
 
     def track(self, position: int) -> Track:
         """Return the track that a position is on."""
-        return self.file if position < MEMORY else self.memory
+        return self.file if position < facts.MEMORY else self.memory
 
     def apply(self, record: Record) -> None:
         """Take in one record of the delivery log."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from mission_tracer._delivery_log import LogFollower
-from mission_tracer._records import MEMORY
+from mission_tracer.facts import MEMORY
 
 if TYPE_CHECKING:
     from mission_tracer._recorder_delivery import Delivery

@@ -7,9 +7,6 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-MEMORY = 1 << 60
-"""A position is a byte offset in the journal; of a fact that is held in memory it is `MEMORY` or more."""
-
 
 class _Record(Struct, frozen=True, omit_defaults=True, tag_field="did"):
     pass

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import copyreg
 import re
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import msgspec
@@ -194,11 +193,12 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
     422: UnprocessableEntityError,
     429: RateLimitError,
 }
+_SERVER_ERRORS = 500  # and above
 
 
 def error_for(status: int) -> type[APIStatusError]:
     """Give the class of the error that stands for an HTTP status."""
-    return InternalServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _BY_STATUS.get(status, APIStatusError)
+    return InternalServerError if status >= _SERVER_ERRORS else _BY_STATUS.get(status, APIStatusError)
 
 
 def explain(status: int, content_type: str | None, body: bytes) -> str:
@@ -222,6 +222,8 @@ def excerpt(body: bytes) -> str:
 
 
 def _phrase(status: int) -> str:
+    from http import HTTPStatus  # for a program that meets no error: its enums take long to make
+
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -8,6 +8,7 @@ request that will carry them, so that delivery copies bytes instead of decoding 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -15,6 +16,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
+
+MEMORY = 1 << 60
+"""A fact's position is a byte offset in the journal; of one that is held in memory it is `MEMORY` or more."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -201,12 +205,20 @@ WrittenFact: TypeAlias = Fact | EventWritten
 encode = msgspec.json.Encoder().encode
 """Turn a fact into the bytes of its line, without the line's end."""
 
-decode = msgspec.json.Decoder(Fact).decode
-"""Turn a line into its fact.
 
-Raises:
-    msgspec.DecodeError: The line is damaged, or of a kind this version does not know.
-"""
+@functools.cache
+def _decoder() -> msgspec.json.Decoder[Fact]:
+    # Made when it is needed: a program that only records reads nothing, and it takes as long as all structs here.
+    return msgspec.json.Decoder(Fact)
+
+
+def decode(line: bytes) -> Fact:
+    """Turn a line into its fact.
+
+    Raises:
+        msgspec.DecodeError: The line is damaged, or of a kind this version does not know.
+    """
+    return _decoder().decode(line)
 
 
 _BEGIN = b'{"fact":"'

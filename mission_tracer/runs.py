@@ -58,7 +58,9 @@ class Run(Current):
         "stream",
     )
 
-    def __init__(self, recorder: Recorder, stream: Stream | None, *, name: str, outer: Run | Step | None = None) -> None:
+    def __init__(
+        self, recorder: Recorder, stream: Stream | None, *, name: str, outer: Run | Step | None = None
+    ) -> None:
         self.recorder = recorder
         self.stream = stream
         self.name = name
@@ -323,10 +325,9 @@ class Run(Current):
                 another one, even if it looks the same. 0: it began before any error.
             details: More for the payload.
         """
-        if not self._errors.take(error, since=since):
-            return
         capture = self.recorder.capture
-        self.write_event("error", capture.error(error), {**details, "error": capture.exception(error)}, step_id)
+        if self._errors.take(error, since=since):
+            self.write_event("error", capture.error(error), {**details, "error": capture.exception(error)}, step_id)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what this run recorded so far is delivered, or refused for good; say whether it is.

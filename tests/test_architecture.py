@@ -70,6 +70,7 @@ LAZY = {
     ("mission_tracer._recorder_delivery", "mission_tracer._transport"),
     ("mission_tracer._callables", "mission_tracer._stand_ins"),
     ("mission_tracer.instrument", "mission_tracer.recorder"),
+    ("mission_tracer.opening", "mission_tracer._signals"),
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mission_tracer import _records
+from mission_tracer import _records, facts
 from mission_tracer._delivery_log import DeliveryLog, LogFollower, read_log
 from mission_tracer._lane_state import LaneState
 from mission_tracer._records import (
@@ -232,9 +232,9 @@ def test_the_owners_decisions_are_taken_in(path: Path) -> None:
 def test_facts_in_memory_are_nobody_elses(path: Path) -> None:
     """What became of a fact that is held in memory is not written down: another process could not know it again."""
     log = opened(path)
-    log.note(Acknowledged(_records.MEMORY, _records.MEMORY + 1))
+    log.note(Acknowledged(facts.MEMORY, facts.MEMORY + 1))
     assert path.read_bytes() == b""
-    assert log.state.memory.cursor == _records.MEMORY + 1
+    assert log.state.memory.cursor == facts.MEMORY + 1
     log.close()
 
 

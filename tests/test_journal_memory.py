@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mission_tracer._journal_memory import JournalFullError, MemoryFacts, Room
-from mission_tracer._records import MEMORY
+from mission_tracer.facts import MEMORY
 
 
 def test_room_is_shared() -> None:

@@ -56,12 +56,12 @@ def test_what_is_done_in_a_row_may_be_known_in_part(start: int) -> None:
 
 def test_file_and_memory_are_tracks_of_their_own() -> None:
     """What is done of the memory says nothing of the file, and the other way round."""
-    state = folded(r.Acknowledged(r.MEMORY, r.MEMORY + 1))
-    assert (state.cursor, state.memory.cursor) == (0, r.MEMORY + 1)
-    assert state.is_done(r.MEMORY)
+    state = folded(r.Acknowledged(facts.MEMORY, facts.MEMORY + 1))
+    assert (state.cursor, state.memory.cursor) == (0, facts.MEMORY + 1)
+    assert state.is_done(facts.MEMORY)
     assert not state.is_done(0)
     state.apply(r.Acknowledged(0, 10))
-    assert (state.cursor, state.memory.cursor) == (10, r.MEMORY + 1)
+    assert (state.cursor, state.memory.cursor) == (10, facts.MEMORY + 1)
 
 
 @pytest.mark.parametrize(
