@@ -11,7 +11,7 @@ from mission_tracer._version import VERSION as __version__
 from mission_tracer.instrument import instrument, uninstrument  # now: the function hides the module of that name
 
 if TYPE_CHECKING:
-    from mission_tracer._books import Stats
+    from mission_tracer._disk.books import Stats
     from mission_tracer.client import AsyncMissionsClient, MissionsClient
     from mission_tracer.decorators import log_event, mission_run, plan_step, tool_call
     from mission_tracer.errors import ConfigurationError, MissionTracerError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Everything is imported when it is first asked for: the command line, which lives for a moment, needs little of it.
 _PLACES = {
-    "_books": ("Stats",),
+    "_disk.books": ("Stats",),
     "client": ("AsyncMissionsClient", "MissionsClient"),
     "decorators": ("log_event", "mission_run", "plan_step", "tool_call"),
     "errors": ("ConfigurationError", "MissionTracerError"),

@@ -16,7 +16,7 @@ quiet: ContextVar[bool] = ContextVar("mission_tracer.quiet", default=False)
 """True while our own requests are made: no integration records them."""
 
 owner: ContextVar[int | None] = ContextVar("mission_tracer.owner", default=None)
-"""The rank of the integration that records the call under way; weaker ones leave it alone (`_ownership`)."""
+"""The rank of the integration that records the call under way; weaker ones leave it alone (`_base.ownership`)."""
 
 blocks: ContextVar[tuple[Any, ...]] = ContextVar("mission_tracer.blocks", default=())
 """The `with` blocks that are open in this context, the innermost last."""

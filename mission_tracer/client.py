@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import httpx
 from typing_extensions import Self
 
-from mission_tracer._client_flow import Answer, Call, Lost, Pace, converse
-from mission_tracer._client_missions import Missions
-from mission_tracer._client_pages import Async, AsyncPage, Listing, Page, PendingPage, Sync
+from mission_tracer._api.endpoints import Request
+from mission_tracer._api.flow import Answer, Call, Lost, Pace, converse
+from mission_tracer._api.missions import Missions
+from mission_tracer._api.pages import Async, AsyncPage, Listing, Page, PendingPage, Sync
 from mission_tracer._context import silence
-from mission_tracer._endpoints import Request
 from mission_tracer._version import VERSION
 from mission_tracer.errors import ConfigurationError
 from mission_tracer.settings import Settings

@@ -8,10 +8,10 @@ from contextlib import closing, suppress
 
 import msgspec
 
-from mission_tracer import _records
-from mission_tracer._directory import Directory
-from mission_tracer._journal import AppendFile, iterate_lines
-from mission_tracer._locks import await_lock
+from mission_tracer._base.locks import await_lock
+from mission_tracer._disk.directory import Directory
+from mission_tracer._disk.journal import AppendFile, iterate_lines
+from mission_tracer._planning import records
 
 _PATIENCE = 0.5  # seconds
 _MOST = 20.0  # seconds
@@ -54,7 +54,7 @@ def retry(directory: Directory, *, key: str | None = None, fact: str | None = No
     Raises:
         OSError: A delivery log cannot be written.
     """
-    return _decide(directory, _records.Retried, key, fact)
+    return _decide(directory, records.Retried, key, fact)
 
 
 def drop(directory: Directory, *, key: str | None = None, fact: str | None = None) -> int:
@@ -68,18 +68,18 @@ def drop(directory: Directory, *, key: str | None = None, fact: str | None = Non
     Raises:
         OSError: A delivery log cannot be written.
     """
-    return _decide(directory, _records.Dropped, key, fact)
+    return _decide(directory, records.Dropped, key, fact)
 
 
 def _decide(
     directory: Directory,
-    record: type[_records.Retried | _records.Dropped],
+    record: type[records.Retried | records.Dropped],
     key: str | None,
     fact: str | None,
 ) -> int:
     chosen = [item for item in listing(directory) if key in {None, item.key} and fact in {None, item.fact}]
     for item in chosen:
-        _note(directory, item.key, _records.encode(record(item.position)))
+        _note(directory, item.key, records.encode(record(item.position)))
     return len(chosen)
 
 
@@ -113,10 +113,10 @@ def _refused(directory: Directory, key: str) -> list[DeadFact]:
     with suppress(OSError):
         for line in iterate_lines(place[1]):
             try:
-                record = _records.decode(line.content)
+                record = records.decode(line.content)
             except msgspec.MsgspecError:
                 continue
-            if isinstance(record, _records.Rejected):
+            if isinstance(record, records.Rejected):
                 found[record.position] = DeadFact(
                     key=key,
                     fact=record.fact,
@@ -125,6 +125,6 @@ def _refused(directory: Directory, key: str) -> list[DeadFact]:
                     status=record.status,
                     reason=record.reason,
                 )
-            elif isinstance(record, (_records.Retried, _records.Dropped)):
+            elif isinstance(record, (records.Retried, records.Dropped)):
                 found.pop(record.position, None)
     return [found[position] for position in sorted(found)]

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, overload
 
 from mission_tracer import _context
-from mission_tracer._blocks import MissionRun, PlanStep, ToolCalls
-from mission_tracer._callables import is_decorable
-from mission_tracer._step_table import Repeat
+from mission_tracer._calls.callables import is_decorable
+from mission_tracer._handles.step_table import Repeat
+from mission_tracer._scopes.blocks import MissionRun, PlanStep, ToolCalls
 from mission_tracer.plans import PlanItem
 from mission_tracer.steps import Step
 

@@ -45,7 +45,7 @@ def open_run(
         detached: True: the run under way in this context is not its parent.
     """
     if recording.settings.handle_signals and not recording.watches_signals:
-        from mission_tracer._signals import close_on_sigterm
+        from mission_tracer._scopes.signals import close_on_sigterm
 
         close_on_sigterm(recording)
     mission = _without_secrets(mission, recording)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from mission_tracer import facts
-from mission_tracer._checks import check_mapping, check_name, check_text, unless_none
+from mission_tracer._base.checks import check_mapping, check_name, check_text, unless_none
 
 PlanItem: TypeAlias = "str | tuple[str, str] | Mapping[str, Any]"
 """A step to declare: its id, its id and description, or a mapping with `step_id` and, if wanted, `description`,

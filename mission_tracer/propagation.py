@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast, overload
 
 from mission_tracer import _context, recorder
-from mission_tracer._callables import record_calls
-from mission_tracer._checks import check_callable
+from mission_tracer._base.checks import check_callable
+from mission_tracer._calls.callables import record_calls
 from mission_tracer._context import HEADER, VARIABLE
-from mission_tracer._propagation_carrier import Carrier, describe
-from mission_tracer._propagation_share import Share, join
+from mission_tracer._scopes.carrier import Carrier, describe
+from mission_tracer._scopes.share import Share, join
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
 

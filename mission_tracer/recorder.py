@@ -6,8 +6,8 @@ import os
 import threading
 from typing import Any
 
-from mission_tracer._recorder import Recorder
-from mission_tracer._recorder_about import about_this_process
+from mission_tracer._recording.about import about_this_process
+from mission_tracer._recording.recorder import Recorder
 from mission_tracer.settings import Settings
 
 __all__ = ["Recorder", "about_this_process", "configure", "default", "discard", "replace", "swap"]

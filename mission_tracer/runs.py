@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mission_tracer import facts
-from mission_tracer._binding import Binding
-from mission_tracer._checks import check_name
+from mission_tracer._base.checks import check_name
+from mission_tracer._base.endings import is_cancellation, is_good_exit
+from mission_tracer._base.guard import guarded
 from mission_tracer._context import Current
-from mission_tracer._endings import is_cancellation, is_good_exit
-from mission_tracer._events import check_event, read_event
-from mission_tracer._guard import guarded
-from mission_tracer._outcome import Outcome, say
-from mission_tracer._seen_errors import SeenErrors
-from mission_tracer._shared_steps import SharedSteps
-from mission_tracer._step_table import Repeat, StepTable
-from mission_tracer._stream import Stream
+from mission_tracer._disk.stream import Stream
+from mission_tracer._handles.binding import Binding
+from mission_tracer._handles.events import check_event, read_event
+from mission_tracer._handles.outcome import Outcome, say
+from mission_tracer._handles.seen_errors import SeenErrors
+from mission_tracer._handles.shared_steps import SharedSteps
+from mission_tracer._handles.step_table import Repeat, StepTable
 from mission_tracer.facts import StepEntered, StepLeft
 from mission_tracer.plans import PlanItem, planned_step
 from mission_tracer.recorder import Recorder

@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mission_tracer._base.endings import is_good_exit
+from mission_tracer._base.guard import guarded
 from mission_tracer._context import Current
-from mission_tracer._endings import is_good_exit
-from mission_tracer._guard import guarded
 
 if TYPE_CHECKING:
     from mission_tracer.runs import Run

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mission_tracer import facts, recorder
-from mission_tracer._journal import Journal
-from mission_tracer._rehearsal import Rehearsal
-from mission_tracer._stream import Stream, utc_now
+from mission_tracer._disk.journal import Journal
+from mission_tracer._disk.stream import Stream, utc_now
+from mission_tracer._planning.rehearsal import Rehearsal
 from mission_tracer.settings import Settings
 
 _EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mission_tracer._endings import is_good_exit
-from mission_tracer._guard import guarded
+from mission_tracer._base.endings import is_good_exit
+from mission_tracer._base.guard import guarded
 from mission_tracer.steps import Step
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 
 import mission_tracer as mt
 from mission_tracer import _context, recorder
-from mission_tracer._directory import Directory
+from mission_tracer._disk.directory import Directory
 from mission_tracer.facts import Fact, decode
 
 

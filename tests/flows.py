@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from mission_tracer import facts
-from mission_tracer._actions import Again, Answer, Call, Flow, NotYet, Park, Refusal, Situation
-from mission_tracer._delivery import deliver
-from mission_tracer._lane_state import LaneState
-from mission_tracer._records import Record
+from mission_tracer._planning.actions import Again, Answer, Call, Flow, NotYet, Park, Refusal, Situation
+from mission_tracer._planning.flows import deliver
+from mission_tracer._planning.lane_state import LaneState
+from mission_tracer._planning.records import Record
 
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
 KEY = "01key"

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from mission_tracer import facts
-from mission_tracer._journal import iterate_lines
+from mission_tracer._disk.journal import iterate_lines
 
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=30)

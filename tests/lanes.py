@@ -12,15 +12,16 @@ from typing import Any
 
 import msgspec
 
-from mission_tracer import _locks, facts
-from mission_tracer._actions import Answer, Call, Lost, Unsent
-from mission_tracer._directory import Directory
-from mission_tracer._endpoints import OPERATIONS, build
-from mission_tracer._journal import AppendFile
-from mission_tracer._lane import Lane
-from mission_tracer._lane_courier import Pause
-from mission_tracer._notices import Notices
-from mission_tracer._roster_opening import Opening
+from mission_tracer import facts
+from mission_tracer._api.endpoints import OPERATIONS, build
+from mission_tracer._base import locks
+from mission_tracer._base.notices import Notices
+from mission_tracer._disk.directory import Directory
+from mission_tracer._disk.journal import AppendFile
+from mission_tracer._planning.actions import Answer, Call, Lost, Unsent
+from mission_tracer._sending.lane import Lane
+from mission_tracer._sending.lane_courier import Pause
+from mission_tracer._sending.roster_opening import Opening
 from mission_tracer.server import Behaviour, Store, create_app
 from tests.server.driver import respond
 
@@ -69,7 +70,7 @@ class World:
         self.directory.prepare()
         self.key = facts.new_key()
         self.journal = AppendFile(self.directory.journal(self.key), create=True)
-        assert _locks.try_lock(self.journal.fd, shared=True)  # the program lives
+        assert locks.try_lock(self.journal.fd, shared=True)  # the program lives
         self.number = 0
         self.faults: deque[str] = deque()
         self.delayed: list[tuple[float, Call]] = []

@@ -12,8 +12,8 @@ import pytest
 
 import mission_tracer as mt
 from mission_tracer import recorder
-from mission_tracer._books import count_files
-from mission_tracer._directory import Directory
+from mission_tracer._disk.books import count_files
+from mission_tracer._disk.directory import Directory
 from mission_tracer.dead import listing, retry
 from mission_tracer.recorder import Recorder
 from mission_tracer.settings import Settings

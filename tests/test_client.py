@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from mission_tracer import _context, errors, models
-from mission_tracer._endpoints import OPERATIONS
+from mission_tracer._api.endpoints import OPERATIONS
 from mission_tracer.client import AsyncMissionsClient, MissionsClient
 from tests import contract
 from tests.scripted import DROP, HANG, KEY, Answer, Asker, ScriptedServer, scripted_server

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 import mission_tracer as mt
-from mission_tracer import _records, dead, facts, recorder
-from mission_tracer._books import count_files
-from mission_tracer._delivery_log import DeliveryLog, read_log
-from mission_tracer._directory import Directory, claim_dead
-from mission_tracer._journal import AppendFile, iterate_lines
-from mission_tracer._lane_state import LaneState
+from mission_tracer import dead, facts, recorder
+from mission_tracer._disk.books import count_files
+from mission_tracer._disk.delivery_log import DeliveryLog, read_log
+from mission_tracer._disk.directory import Directory, claim_dead
+from mission_tracer._disk.journal import AppendFile, iterate_lines
+from mission_tracer._planning import records
+from mission_tracer._planning.lane_state import LaneState
 from tests.faults import faulty
 from tests.whole import OPERATIONS, wait_for
 
@@ -41,10 +42,10 @@ def refuse(directory: Directory, key: str, refused: int = 2, *, delivered: int =
     assert log.try_open()
     for number, line in enumerate(iterate_lines(directory.journal(key))):
         if number < refused:
-            said = _records.Rejected(line.position, line.end, f"w.{number}", "too long", "missions.runs.pause", 422)
+            said = records.Rejected(line.position, line.end, f"w.{number}", "too long", "missions.runs.pause", 422)
             log.note(said)
         else:
-            log.note(_records.Acknowledged(line.position, line.end))
+            log.note(records.Acknowledged(line.position, line.end))
     log.close()
     if away:
         directory.put_away(key)
@@ -110,7 +111,7 @@ def test_who_delivers_takes_it_in(directory: Directory) -> None:
     log = DeliveryLog(directory.log("01"))
     assert log.try_open()
     dead.retry(directory, fact="w.0")
-    log.note(_records.MissionFound("m"))
+    log.note(records.MissionFound("m"))
     dead.drop(directory, fact="w.1")
     log.catch_up()
     assert (len(log.state.retries), len(log.state.given_up), log.state.mission_id) == (1, 1, "m")
@@ -121,7 +122,7 @@ DECIDE = """
 import sys
 from pathlib import Path
 from mission_tracer import dead
-from mission_tracer._directory import Directory
+from mission_tracer._disk.directory import Directory
 print(dead.retry(Directory(Path(sys.argv[1]))))
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mission_tracer import dead as _dead
-from mission_tracer._directory import Directory
+from mission_tracer._disk.directory import Directory
 from mission_tracer.cli.command import Command, Commands
 from mission_tracer.cli.journals import find_key
 from mission_tracer.cli.output import clip, json_option, plural, print_json, print_table

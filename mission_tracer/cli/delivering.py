@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mission_tracer import facts
-from mission_tracer._delivery_log import DeliveryLog, LogFollower, read_log
-from mission_tracer._directory import Directory
-from mission_tracer._journal import iterate_lines
-from mission_tracer._lane_state import LaneState
-from mission_tracer._notices import LEVELS, Notices
-from mission_tracer._roster_burial import discard_stillborn
+from mission_tracer._base.notices import LEVELS, Notices
+from mission_tracer._disk.delivery_log import DeliveryLog, LogFollower, read_log
+from mission_tracer._disk.directory import Directory
+from mission_tracer._disk.journal import iterate_lines
+from mission_tracer._planning.lane_state import LaneState
+from mission_tracer._sending.roster_burial import discard_stillborn
 from mission_tracer.cli.journals import is_written
 from mission_tracer.recorder import Recorder
 from mission_tracer.settings import Settings

@@ -18,9 +18,9 @@ import click
 import httpx
 import msgspec
 
+from mission_tracer._base.locks import LockFile
 from mission_tracer._context import silence
-from mission_tracer._directory import Directory
-from mission_tracer._locks import LockFile
+from mission_tracer._disk.directory import Directory
 from mission_tracer._version import VERSION
 from mission_tracer.cli.command import command
 from mission_tracer.cli.journals import all_books

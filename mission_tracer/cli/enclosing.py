@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from mission_tracer import facts, recorder
-from mission_tracer._propagation_carrier import describe
+from mission_tracer._scopes.carrier import describe
 from mission_tracer.cli import outcomes
 from mission_tracer.cli.outcomes import Outcome
 from mission_tracer.cli.pen import ENCLOSED, PARENT

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import click
 
-from mission_tracer._directory import Directory
+from mission_tracer._disk.directory import Directory
 from mission_tracer.cli.journals import find_key, picture
 from mission_tracer.cli.pen import ENCLOSED, PARENT
 from mission_tracer.cli.surroundings import settings

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from mission_tracer import facts
-from mission_tracer._books import Count, count
-from mission_tracer._delivery_log import read_log
-from mission_tracer._directory import Directory, is_free
-from mission_tracer._journal import iterate_lines
-from mission_tracer._lane_state import LaneState
+from mission_tracer._disk.books import Count, count
+from mission_tracer._disk.delivery_log import read_log
+from mission_tracer._disk.directory import Directory, is_free
+from mission_tracer._disk.journal import iterate_lines
+from mission_tracer._planning.lane_state import LaneState
 from mission_tracer.cli.picture import EventPicture, RunPicture, StepPicture
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from mission_tracer._directory import Directory
+from mission_tracer._disk.directory import Directory
 
 
 class Outcome(Struct, omit_defaults=True):

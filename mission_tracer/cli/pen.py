@@ -13,12 +13,12 @@ import msgspec
 from msgspec import UNSET
 
 from mission_tracer import facts
-from mission_tracer._directory import Directory
-from mission_tracer._harmless import is_harmless
-from mission_tracer._journal import Journal, MemoryFacts, iterate_lines
-from mission_tracer._shared_steps import SharedSteps
-from mission_tracer._step_table import StepTable
-from mission_tracer._stream import Stream, utc_now
+from mission_tracer._base.harmless import is_harmless
+from mission_tracer._disk.directory import Directory
+from mission_tracer._disk.journal import Journal, MemoryFacts, iterate_lines
+from mission_tracer._disk.stream import Stream, utc_now
+from mission_tracer._handles.shared_steps import SharedSteps
+from mission_tracer._handles.step_table import StepTable
 from mission_tracer.errors import MissionTracerError
 from mission_tracer.settings import Settings
 

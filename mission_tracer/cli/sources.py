@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import click
 
-from mission_tracer._directory import Directory
+from mission_tracer._disk.directory import Directory
 from mission_tracer.cli import journals, remote
 from mission_tracer.cli.output import F
 from mission_tracer.cli.picture import RunPicture

@@ -12,7 +12,7 @@ import click
 import msgspec
 from click.shell_completion import CompletionItem
 
-from mission_tracer._directory import Directory, read_head
+from mission_tracer._disk.directory import Directory, read_head
 from mission_tracer.errors import MissionTracerError
 from mission_tracer.settings import Settings
 

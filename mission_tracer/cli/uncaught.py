@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mission_tracer._directory import Directory
+from mission_tracer._disk.directory import Directory
 from mission_tracer.cli import outcomes
 from mission_tracer.cli.pen import ENCLOSED, Pen, load_settings
 

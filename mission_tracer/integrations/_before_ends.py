@@ -6,8 +6,8 @@ import os
 import weakref
 from typing import Any, Protocol
 
-from mission_tracer._propagation_share import Share
-from mission_tracer._recorder_ends import at_exit, never_at_exit
+from mission_tracer._recording.ends import at_exit, never_at_exit
+from mission_tracer._scopes.share import Share
 from mission_tracer.integrations._patches import Patches, ours
 from mission_tracer.recorder import Recorder
 from mission_tracer.runs import Run

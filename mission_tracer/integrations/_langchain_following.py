@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mission_tracer import recorder
-from mission_tracer._endings import is_cancellation
+from mission_tracer._base.endings import is_cancellation
 from mission_tracer.integrations._langchain_content import inputs_of
 from mission_tracer.integrations._langchain_events import give_up
 from mission_tracer.integrations._langchain_graph import calling, is_bubble, is_interrupt, node_path, plan_of

@@ -14,7 +14,7 @@ from contextvars import Context, ContextVar
 from typing import Any, Protocol
 
 from mission_tracer import _context
-from mission_tracer._ownership import Rank
+from mission_tracer._base.ownership import Rank
 
 
 class Holder(Protocol):

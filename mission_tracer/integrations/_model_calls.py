@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from mission_tracer import _context
-from mission_tracer._endings import is_cancellation
-from mission_tracer._ownership import Rank, disown, may_record, own
+from mission_tracer._base.endings import is_cancellation
+from mission_tracer._base.ownership import Rank, disown, may_record, own
 from mission_tracer.instrument import IntegrationError
 from mission_tracer.integrations._before_ends import before_ends
 from mission_tracer.integrations._model_streams import (

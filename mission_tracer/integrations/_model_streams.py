@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import wrapt
 from typing_extensions import Self
 
-from mission_tracer._endings import is_cancellation
+from mission_tracer._base.endings import is_cancellation
 from mission_tracer.integrations._patches import ours
 from mission_tracer.integrations._span_events import Answer
 from mission_tracer.runs import Run

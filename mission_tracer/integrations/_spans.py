@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 
 from mission_tracer import _context, facts, recorder
-from mission_tracer._endings import is_cancellation
+from mission_tracer._base.endings import is_cancellation
 from mission_tracer.integrations._span_events import (
     Answer,
     Call,

@@ -7,7 +7,7 @@ from typing import Any
 
 import wrapt
 
-from mission_tracer._ownership import Rank, disown, own
+from mission_tracer._base.ownership import Rank, disown, own
 from mission_tracer.integrations._model_calls import Library, ModelCall, begin, install_on
 from mission_tracer.integrations._model_streams import Pieces, Streams, Watch, WatchedAsyncStream, WatchedStream, part
 from mission_tracer.integrations._patches import Patches, ours, require

@@ -13,8 +13,8 @@ from typing import Any
 
 from mission_tracer import _context, recorder
 from mission_tracer._context import HEADER
-from mission_tracer._propagation_carrier import describe
-from mission_tracer._propagation_share import Share, join
+from mission_tracer._scopes.carrier import describe
+from mission_tracer._scopes.share import Share, join
 from mission_tracer.integrations._patches import ours, require
 from mission_tracer.steps import Step
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from mission_tracer import _context
-from mission_tracer._endings import is_cancellation
-from mission_tracer._ownership import Rank, disown, may_record, own
+from mission_tracer._base.endings import is_cancellation
+from mission_tracer._base.ownership import Rank, disown, may_record, own
 from mission_tracer._redact.names import is_secret
 from mission_tracer._redact.redaction import REDACTED
 from mission_tracer.integrations._patches import Patches, ours, require

@@ -21,7 +21,7 @@ from langchain_core.documents import Document  # noqa: E402 - the version is che
 from langchain_core.outputs import LLMResult  # noqa: E402
 from langchain_core.tracers import context as hooks  # noqa: E402
 
-from mission_tracer._checks import check_name  # noqa: E402
+from mission_tracer._base.checks import check_name  # noqa: E402
 from mission_tracer.integrations._langchain_content import about_model, name_of  # noqa: E402
 from mission_tracer.integrations._langchain_events import (  # noqa: E402
     end_model,

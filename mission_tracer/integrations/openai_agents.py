@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mission_tracer import _context, recorder
-from mission_tracer._endings import is_cancellation
-from mission_tracer._guard import guarded
-from mission_tracer._ownership import Rank
+from mission_tracer._base.endings import is_cancellation
+from mission_tracer._base.guard import guarded
+from mission_tracer._base.ownership import Rank
 from mission_tracer.integrations._coverage import cover
 from mission_tracer.integrations._patches import require
 from mission_tracer.integrations._spans import (

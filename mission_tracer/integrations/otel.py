@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from mission_tracer import _context, recorder
-from mission_tracer._endings import is_cancellation
-from mission_tracer._guard import guarded
-from mission_tracer._ownership import Rank, may_record
+from mission_tracer._base.endings import is_cancellation
+from mission_tracer._base.guard import guarded
+from mission_tracer._base.ownership import Rank, may_record
 from mission_tracer.integrations import _genai
 from mission_tracer.integrations._coverage import is_covered
 from mission_tracer.integrations._patches import Patches, require

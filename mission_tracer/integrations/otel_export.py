@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from mission_tracer import _context, facts
-from mission_tracer._guard import guarded
+from mission_tracer._base.guard import guarded
 from mission_tracer._version import VERSION
 from mission_tracer.facts import EventBody, EventWritten
 from mission_tracer.integrations._patches import require

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mission_tracer import _context
+from mission_tracer._base.ownership import Rank, may_record
 from mission_tracer._context import VARIABLE
-from mission_tracer._ownership import Rank, may_record
 from mission_tracer.integrations._before_ends import before_ends
 from mission_tracer.integrations._patches import Patches, ours
 from mission_tracer.integrations._span_events import Call, split

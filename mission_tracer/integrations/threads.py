@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 from mission_tracer import _context
-from mission_tracer._propagation_share import Share
+from mission_tracer._scopes.share import Share
 from mission_tracer.integrations._patches import Patches, ours
 from mission_tracer.propagation import Carried, bind
 
@@ -18,7 +18,7 @@ _SERVANTS = frozenset(
         "concurrent.futures.process",
         "concurrent.futures.thread",
         "logging.handlers",
-        "mission_tracer._sender",
+        "mission_tracer._sending.sender",
         "multiprocessing.queues",
     }
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from mission_tracer._endpoints import Operation
+    from mission_tracer._api.endpoints import Operation
     from mission_tracer.server.behaviour import Behaviour
     from mission_tracer.server.operations import Route
     from mission_tracer.server.store import Store

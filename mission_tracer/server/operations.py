@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from mission_tracer._endpoints import OPERATIONS, Operation
+from mission_tracer._api.endpoints import OPERATIONS, Operation
 from mission_tracer.server import agents, events, missions, plans, runs
 from mission_tracer.server.attachments import KINDS
 from mission_tracer.server.attachments import handlers as attachment_handlers

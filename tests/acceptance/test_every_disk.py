@@ -16,10 +16,10 @@ import pytest
 
 import mission_tracer as mt
 from mission_tracer import dead, recorder
-from mission_tracer._delivery_log import read_log
-from mission_tracer._journal import iterate_lines
-from mission_tracer._journal_file import whole_length
-from mission_tracer._lane_state import LaneState
+from mission_tracer._disk.delivery_log import read_log
+from mission_tracer._disk.journal import iterate_lines
+from mission_tracer._disk.journal_file import whole_length
+from mission_tracer._planning.lane_state import LaneState
 from mission_tracer.facts import RunOpened, read
 from tests.disks import fill, read_only, small_disk
 from tests.processes import CLI, environment, free_port, run
@@ -100,7 +100,8 @@ fcntl.flock = refuse
 
 NOBODY = """
 import encodings.idna, httpx, structlog
-from mission_tracer import _recorder_delivery, _transport  # what may be read now
+from mission_tracer._recording import delivery
+from mission_tracer._sending import transport  # what may be read now
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 """
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from mission_tracer import _records, facts
-from mission_tracer._journal import iterate_lines
-from mission_tracer._notices import Notices
-from mission_tracer._roster_opening import Opening
+from mission_tracer import facts
+from mission_tracer._base.notices import Notices
+from mission_tracer._disk.journal import iterate_lines
+from mission_tracer._planning import records
+from mission_tracer._sending.roster_opening import Opening
 from tests.lanes import BASE_URL, SETTLE, TIMEOUT, World
 from tests.power import OBSERVE, observe, restore
 from tests.processes import CLI, ROOT, environment, run, served
@@ -154,7 +155,7 @@ def test_intents_are_synced_before_their_requests(tmp_path: Path, monkeypatch: p
     def exchange(call: Any) -> Any:
         if call.intent and not call.keyed:
             synced = (platter / f"{log.stat().st_ino}.bytes").read_bytes().splitlines()
-            assert call.intent in {getattr(_records.decode(line), "intent", None) for line in synced}
+            assert call.intent in {getattr(records.decode(line), "intent", None) for line in synced}
             intents.append(call.intent.partition(":")[0])
         return world.exchange(call)
 

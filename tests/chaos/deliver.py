@@ -12,9 +12,9 @@ import time
 
 import mission_tracer as mt
 from mission_tracer import facts, recorder
-from mission_tracer._books import count_files
-from mission_tracer._directory import Directory
-from mission_tracer._journal import iterate_lines
+from mission_tracer._disk.books import count_files
+from mission_tracer._disk.directory import Directory
+from mission_tracer._disk.journal import iterate_lines
 
 
 def waiting(directory: Directory) -> dict[str, int]:

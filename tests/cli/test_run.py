@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mission_tracer._directory import Directory
+from mission_tracer._disk.directory import Directory
 from mission_tracer.cli import journals
 from mission_tracer.cli.picture import RunPicture
 from tests import processes

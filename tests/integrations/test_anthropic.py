@@ -11,7 +11,7 @@ import pytest
 
 import mission_tracer as mt
 from mission_tracer import facts
-from mission_tracer._ownership import Rank, owning
+from mission_tracer._base.ownership import Rank, owning
 
 from .service import Service, httpx2
 from .told import are_the_same, bodies, events

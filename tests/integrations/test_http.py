@@ -13,7 +13,7 @@ import pytest
 
 import mission_tracer as mt
 from mission_tracer import facts
-from mission_tracer._ownership import Rank, owning
+from mission_tracer._base.ownership import Rank, owning
 
 from .told import are_the_same, bodies, events
 

@@ -21,9 +21,9 @@ from typing_extensions import TypedDict
 
 import mission_tracer as mt
 from mission_tracer import _context, recorder
-from mission_tracer._journal import Journal
-from mission_tracer._notices import Notices
-from mission_tracer._stream import Stream
+from mission_tracer._base.notices import Notices
+from mission_tracer._disk.journal import Journal
+from mission_tracer._disk.stream import Stream
 from mission_tracer.integrations.langchain import MissionCallbackHandler
 from mission_tracer.settings import Settings
 

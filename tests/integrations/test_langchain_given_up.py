@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 
 import mission_tracer as mt
 from mission_tracer import _context
-from mission_tracer._ownership import Rank, may_record
+from mission_tracer._base.ownership import Rank, may_record
 from mission_tracer.integrations.langchain import MissionCallbackHandler
 
 from .langchain_fakes import StuckModel, sleep, talker, through

@@ -18,7 +18,7 @@ from langchain_core.tracers import context as hooks
 
 import mission_tracer as mt
 from mission_tracer import _context
-from mission_tracer._ownership import Rank, may_record, owning
+from mission_tracer._base.ownership import Rank, may_record, owning
 from mission_tracer.facts import RunOpened
 from mission_tracer.integrations import _coverage
 from mission_tracer.integrations.langchain import MissionCallbackHandler

@@ -12,7 +12,7 @@ import pytest
 
 import mission_tracer as mt
 from mission_tracer import facts
-from mission_tracer._ownership import Rank, owning
+from mission_tracer._base.ownership import Rank, owning
 
 from .service import Service
 from .told import are_the_same, bodies, events
@@ -358,7 +358,7 @@ def test_inside_of_something_stronger_it_stays_silent(rank: Rank, journal: Journ
 
 def test_requests_inside_are_owned(journal: Journal) -> None:
     """While the client asks, what is weaker stays silent; afterwards it may record again."""
-    from mission_tracer._ownership import may_record
+    from mission_tracer._base.ownership import may_record
 
     seen = []
 

@@ -38,7 +38,7 @@ from openai import AsyncOpenAI
 
 import mission_tracer as mt
 from mission_tracer import _context, recorder
-from mission_tracer._ownership import Rank, may_record
+from mission_tracer._base.ownership import Rank, may_record
 from mission_tracer.integrations._coverage import is_covered
 from mission_tracer.integrations.openai_agents import MissionTracingProcessor
 from mission_tracer.settings import Settings

@@ -30,7 +30,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 import mission_tracer as mt
 from mission_tracer import _context, recorder
-from mission_tracer._ownership import Rank, may_record, owning
+from mission_tracer._base.ownership import Rank, may_record, owning
 from mission_tracer.integrations import _coverage
 from mission_tracer.integrations.otel import MissionSpanProcessor
 from mission_tracer.settings import Settings

@@ -23,7 +23,7 @@ from pydantic_ai.models.test import TestModel
 
 import mission_tracer as mt
 from mission_tracer import _context
-from mission_tracer._ownership import Rank, may_record
+from mission_tracer._base.ownership import Rank, may_record
 from mission_tracer.integrations import pydantic_ai
 from mission_tracer.integrations.otel import MissionSpanProcessor
 

@@ -1,0 +1,1 @@
+"""The Missions API as data, and what both clients are made of."""

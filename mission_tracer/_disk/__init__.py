@@ -1,0 +1,1 @@
+"""Keep runs on the disk: journals, delivery logs, and where they lie."""

@@ -1,0 +1,1 @@
+"""Put the parts together: take facts, keep them, have them delivered."""

@@ -1,0 +1,1 @@
+"""Begin runs, steps and tool calls around a call or a block, here or in another process."""

@@ -1,0 +1,120 @@
+"""SIGTERM closes the open runs, and then does what it would have done without us."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mission_tracer import facts
+from mission_tracer._disk.directory import Directory
+from mission_tracer._disk.journal import iterate_lines
+from tests.processes import environment
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
+
+PROGRAM = """
+import os, signal, sys, threading, time
+import mission_tracer as mt
+
+def own(number, frame):
+    print("own handler", flush=True)
+    sys.exit(7)
+
+{before}
+with mt.mission_run("Wash windows"):
+    {inside}
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.1)
+    print("alive", flush=True)
+"""
+
+
+def run(state: Path, before: str = "", inside: str = "pass") -> tuple[int, str, facts.RunClosed]:
+    """Run the program; return its status, what it said, and how its run was closed."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(before=before, inside=inside)],
+        env=environment(state, MISSION_TRACER_LOG_LEVEL="off", MISSION_TRACER_HANDLE_SIGNALS="1"),
+        stdout=-1,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    directory = Directory(state)
+    [key] = directory.keys()
+    found = [facts.read(line.content) for line in iterate_lines(directory.journal(key))]
+    [closed] = [fact for fact in found if isinstance(fact, facts.RunClosed)]
+    return done.returncode, done.stdout, closed
+
+
+def test_a_terminated_program_dies_of_it_and_its_run_failed(tmp_path: Path) -> None:
+    """Without a handler of its own a program dies of SIGTERM, and its run failed by that signal's name."""
+    status, said, closed = run(tmp_path)
+    assert (status, said) == (-signal.SIGTERM, "")
+    assert (closed.status, closed.error) == ("failed", "ended by SIGTERM")
+    assert not closed.recovered
+
+
+def test_a_handler_of_the_programs_own_follows(tmp_path: Path) -> None:
+    """The handler that was there before runs after the run is closed, and decides how the program ends."""
+    status, said, closed = run(tmp_path, "signal.signal(signal.SIGTERM, own)")
+    assert (status, said, closed.error) == (7, "own handler\n", "ended by SIGTERM")
+
+
+def test_a_signal_that_was_ignored_ends_nothing(tmp_path: Path) -> None:
+    """A program that ignores SIGTERM goes on."""
+    status, said, closed = run(tmp_path, "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+    assert (status, said, closed.error) == (0, "alive\n", "ended by SIGTERM")
+
+
+def test_a_handler_set_later_replaces_ours(tmp_path: Path) -> None:
+    """A handler that the program sets while it records is the only one."""
+    status, said, closed = run(tmp_path, inside="signal.signal(signal.SIGTERM, own)")
+    assert (status, said) == (7, "own handler\n")
+    assert closed.error != "ended by SIGTERM"
+
+
+def test_a_run_outside_of_the_main_thread_watches_nothing(tmp_path: Path) -> None:
+    """From another thread no handler can be set: the first run there leaves SIGTERM as it is, without an error."""
+    before = """
+runs = []
+thread = threading.Thread(target=lambda: runs.append(mt.mission_run("x").__enter__()))
+thread.start()
+thread.join()
+assert runs and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+os._exit(5)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(before=before, inside="pass")],
+        env=environment(tmp_path, MISSION_TRACER_HANDLE_SIGNALS="1", MISSION_TRACER_STRICT="1"),
+        stderr=-1,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (5, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_childs_end_is_not_its_parents(tmp_path: Path) -> None:
+    """A forked child that is terminated dies of it, and leaves its parent's run open."""
+    inside = """pid = os.fork()
+    if pid:
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        os._exit(0)"""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(before="", inside=inside)],
+        env=environment(tmp_path, MISSION_TRACER_LOG_LEVEL="off", MISSION_TRACER_HANDLE_SIGNALS="1"),
+        stdout=-1,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == f"{-signal.SIGTERM}\n"
+    directory = Directory(tmp_path)
+    [key] = directory.keys()
+    assert not any(b"run_closed" in line.content for line in iterate_lines(directory.journal(key)))

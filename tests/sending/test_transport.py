@@ -1,0 +1,208 @@
+"""One exchange with a server of any kind; what comes of each answer is in `test_answers`."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import http.server
+import socket
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+import mission_tracer._sending.transport as transport_module
+from mission_tracer._planning.actions import Answer, Call, Lost
+from mission_tracer._sending.transport import Transport
+
+Start = Callable[[dict[str, str], bytes], Transport]
+
+BODY = b'{"data": {"mission_id": "m1"}}'
+CALL = Call("missions.retrieve", {"mission_id": "m1"})
+
+
+@pytest.fixture
+def answers(request: pytest.FixtureRequest) -> Start:
+    """Start a server that says the same to everyone."""
+
+    def start(headers: dict[str, str], body: bytes) -> Transport:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                for name, value in {
+                    "content-type": "application/json",
+                    "content-length": str(len(body)),
+                    **headers,
+                }.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        transport = Transport(f"http://127.0.0.1:{server.server_port}/v2", "k", timeout=10, user_agent="test")
+        for end in (thread.join, server.server_close, server.shutdown, transport.close):
+            request.addfinalizer(end)
+        return transport
+
+    return start
+
+
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("Deflate", zlib.compress), ("identity", bytes)])
+def test_a_packed_answer_is_unpacked(answers: Start, coding: str, pack: Callable[[bytes], bytes]) -> None:
+    """What stands before the API may pack answers although nobody asked for it."""
+    answer = answers({"Content-Encoding": coding}, pack(BODY)).exchange(CALL)
+    assert isinstance(answer, Answer)
+    assert answer.data == {"mission_id": "m1"}
+
+
+def test_an_answer_that_cannot_be_unpacked_is_no_answer(
+    answers: Start,
+) -> None:
+    """It is as if it had been lost on the way: nobody knows what the server did."""
+    answer = answers({"content-encoding": "gzip"}, b"not packed at all").exchange(CALL)
+    assert isinstance(answer, Lost)
+    assert answer.status == 200
+
+
+class Counting(http.server.ThreadingHTTPServer):
+    """Keep and count connections, note what is asked, and answer when as many requests are there as are waited for."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.made = 0
+        self.connections: list[socket.socket] = []
+        self.asked: list[tuple[str, str | None]] = []
+        self.together = threading.Barrier(1)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.made += 1
+        self.connections.append(request)
+        super().process_request(request, client_address)
+
+    def hang_up(self) -> None:
+        """End the connections, as a server does that waited long enough."""
+        for connection in self.connections:
+            connection.shutdown(socket.SHUT_WR)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            assert isinstance(self.server, Counting)
+            self.server.asked.append((self.path, self.headers["proxy-authorization"]))
+            self.server.together.wait(10)
+            self.send_response(200)
+            self.send_header("content-length", str(len(BODY)))
+            self.end_headers()
+            self.wfile.write(BODY)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+
+@contextmanager
+def serving(server: http.server.HTTPServer, make: Callable[[str], Transport]) -> Iterator[Transport]:
+    """Run a server, and a transport that is made for its address."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        transport = make(f"127.0.0.1:{server.server_port}")
+        try:
+            yield transport
+        finally:
+            transport.close()
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def counting() -> Iterator[tuple[Counting, Transport]]:
+    """Run a server that counts connections, and a transport to it."""
+    server = Counting()
+    with serving(server, lambda at: Transport(f"http://{at}", "k", timeout=10, user_agent="test")) as transport:
+        yield server, transport
+
+
+def test_a_connection_is_kept_and_there_are_as_many_as_requests_at_once() -> None:
+    """Requests that follow one another share a connection; those at the same time have one each, and keep it."""
+    with counting() as (server, transport):
+        for _ in range(3):
+            assert isinstance(transport.exchange(CALL), Answer)
+        assert server.made == 1
+        for _ in range(2):
+            server.together = threading.Barrier(4)
+            with ThreadPoolExecutor(4) as threads:
+                answers = list(threads.map(lambda _: transport.exchange(CALL), range(4)))
+            assert all(isinstance(answer, Answer) for answer in answers)
+            assert server.made == 4
+        assert len(transport._idle) == 4
+        transport.close()
+        assert len(transport._idle) == 0
+
+
+def test_a_connection_that_was_not_needed_for_long_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was open for a burst is closed when requests follow one another again."""
+    with counting() as (server, transport):
+        server.together = threading.Barrier(3)
+        with ThreadPoolExecutor(3) as threads:
+            assert len(list(threads.map(lambda _: transport.exchange(CALL), range(3)))) == 3
+        assert len(transport._idle) == 3
+        server.together = threading.Barrier(1)
+        monkeypatch.setattr(transport_module, "_KEPT", -1.0)  # the time is over at once, instead of after a wait
+        assert isinstance(transport.exchange(CALL), Answer)
+        assert len(transport._idle) == 0
+
+
+def test_a_connection_that_the_server_closed_is_not_used(answers: Start) -> None:
+    """A server that ends each connection with its answer loses no request."""
+    transport = answers({}, BODY)  # it speaks HTTP/1.0
+    for _ in range(3):
+        assert isinstance(transport.exchange(CALL), Answer)
+        assert len(transport._idle) == 0
+
+
+def test_a_connection_that_the_server_closed_later_is_not_used() -> None:
+    """A connection that was kept, and that the server closed meanwhile, is replaced by another one."""
+    with counting() as (server, transport):
+        assert isinstance(transport.exchange(CALL), Answer)
+        server.hang_up()
+        assert isinstance(transport.exchange(CALL), Answer)
+        assert server.made == 2
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+def test_a_proxy_is_used(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests go through the proxy that the environment names, with its credentials, and share a connection to it."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+    def behind(proxy: str) -> Transport:
+        monkeypatch.setenv(variable, f"http://me:secret@{proxy}")
+        return Transport("http://api.example/v2", "k", timeout=10, user_agent="test")
+
+    server = Counting()
+    with serving(server, behind) as transport:
+        for _ in range(2):
+            assert isinstance(transport.exchange(CALL), Answer)
+    basic = "Basic " + base64.b64encode(b"me:secret").decode()
+    assert server.asked == [("http://api.example/v2/ai/missions/m1", basic)] * 2
+    assert server.made == 1
+
+
+def test_who_needs_no_proxy_is_asked_directly(answers: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that `no_proxy` names is asked without the proxy."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert isinstance(answers({}, BODY).exchange(CALL), Answer)
