@@ -750,7 +750,7 @@ away = pathlib.Path(os.environ["MISSION_TRACER_DIR"]) / "delivered" / f"{run.key
 deadline = time.monotonic() + 20
 while not away.exists() and time.monotonic() < deadline:
     time.sleep(0.01)
-time.sleep(2.5)  # the sender looks at its runs once a second
+time.sleep(2.5)  # a sender at rest looks at its runs after two
 """
 
 
