@@ -6,8 +6,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-CLOEXEC = getattr(os, "OCLOEXEC", 0)
-
 
 def open_private(path: os.PathLike[str] | str, flags: int) -> int:
     """Open a file and return its descriptor; with `O_CREAT`, one that is not there is made.
@@ -15,7 +13,7 @@ def open_private(path: os.PathLike[str] | str, flags: int) -> int:
     Raises:
         OSError: It cannot be opened.
     """
-    fd = os.open(path, flags | CLOEXEC, 0o600)
+    fd = os.open(path, flags, 0o600)
     if flags & os.O_CREAT and os.name == "posix":
         stat = os.fstat(fd)
         # A umask may have taken from us what the next one to open the file will need.
@@ -61,7 +59,7 @@ def sync_directory(path: Path) -> None:
     """
     if os.name != "posix":
         return
-    fd = os.open(path, os.O_RDONLY | CLOEXEC)
+    fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:

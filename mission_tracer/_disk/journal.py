@@ -16,7 +16,6 @@ from pathlib import Path
 
 from mission_tracer._base import locks
 from mission_tracer._base.held_write import Writer
-from mission_tracer._base.private import CLOEXEC
 from mission_tracer._disk.journal_disk import Disk
 from mission_tracer._disk.journal_file import TORN, AppendFile, UnsyncedError, whole_end, whole_length
 from mission_tracer._disk.journal_memory import JournalFullError, Line, MemoryFacts, Room
@@ -108,7 +107,7 @@ class Reader:
     def _open(self, path: Path) -> int:
         if self._fd < 0:
             try:
-                self._fd = os.open(path, os.O_RDONLY | CLOEXEC)
+                self._fd = os.open(path, os.O_RDONLY)
             except FileNotFoundError:
                 file = self._spare()
                 if file is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mission_tracer._base.held_write import SLOW, Writer
-from mission_tracer._base.private import CLOEXEC, open_private, sync_directory
+from mission_tracer._base.private import open_private, sync_directory
 
 TORN = b"~"
 """Ends a line that was cut off. Such a line says nothing, even if only its end was missing: whoever wrote it was not
@@ -143,7 +143,7 @@ def whole_length(path: Path) -> int:
     Raises:
         OSError: It cannot be read.
     """
-    fd = os.open(path, os.O_RDONLY | CLOEXEC)
+    fd = os.open(path, os.O_RDONLY)
     try:
         return whole_end(fd)
     finally:
