@@ -98,7 +98,8 @@ class Directory:
 
     def find(self, key: str) -> tuple[Path, Path] | None:
         """Return the journal and the delivery log of a run, wherever they are; `None` when there is no such run."""
-        for place in (self.runs, self.delivered):
+        # The first place is looked at again: a run may be brought back between the looks.
+        for place in (self.runs, self.delivered, self.runs):
             if is_there(place / f"{key}{JOURNAL}"):
                 return place / f"{key}{JOURNAL}", place / f"{key}{LOG}"
         return None

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mission_tracer._base.locks import LockFile, try_lock
-from mission_tracer._disk.directory import Directory, claim_dead, read_head
+from mission_tracer._disk.directory import Directory, claim_dead, is_there, read_head
 from mission_tracer._disk.journal import AppendFile
 
 KEY = "01key"
@@ -232,6 +232,36 @@ def test_a_living_run_is_not_tidied(directory: Directory) -> None:
     before = names(directory)
     directory.tidy()
     assert names(directory) == before
+
+
+@pytest.fixture
+def brought_back_at_a_look(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a run that is put away be brought back right after the first look at where it is not."""
+    look, looks = is_there, iter(range(1_000_000))
+
+    def look_and_move(path: Path) -> bool:
+        found = look(path)
+        if next(looks) == 0:
+            assert directory.bring_back(KEY)
+        return found
+
+    fill(directory)
+    put_away(directory)
+    monkeypatch.setattr("mission_tracer._disk.directory.is_there", look_and_move)
+
+
+@pytest.mark.usefixtures("brought_back_at_a_look")
+def test_a_run_is_found_while_it_is_brought_back(directory: Directory) -> None:
+    """A run that is moved between the looks at the two places it can have is not taken for gone."""
+    assert directory.find(KEY) == (directory.journal(KEY), directory.log(KEY))
+
+
+@pytest.mark.usefixtures("brought_back_at_a_look")
+def test_the_log_of_a_run_that_is_brought_back_is_not_buried(directory: Directory) -> None:
+    """Tidying leaves a log that has both its names, as in the middle of a move, to the run that comes back."""
+    os.link(directory.delivered / f"{KEY}.sent.jsonl", directory.log(KEY))
+    directory._bury_log(KEY)
+    check_whole(directory)
 
 
 MOVER = """
