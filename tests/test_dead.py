@@ -138,7 +138,8 @@ def put_away(directory: Directory, key: str) -> None:
             with closing(journal):
                 if journal.is_in_place() and log.is_in_place():
                     directory.put_away(key)
-    log.discard()
+    log.close()
+    directory.tidy_run(key)
 
 
 def test_a_run_that_is_moved_meanwhile(directory: Directory) -> None:

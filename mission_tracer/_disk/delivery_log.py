@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -184,15 +183,6 @@ class DeliveryLog:
                     _apply(line.content, self.state, only=(records.Retried, records.Dropped))
         finally:
             reader.close()
-
-    def discard(self) -> None:
-        """Give up a log that was made for a run that is not there any more."""
-        file, self._file = self._file, None
-        if file is not None:
-            with suppress(OSError):
-                if file.size() == 0 and file.is_in_place():
-                    file.path.unlink()
-            file.close()
 
     def close(self, *, clean: bool = False) -> None:
         """Give the log up; another process may deliver what is left.

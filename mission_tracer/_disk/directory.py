@@ -151,10 +151,18 @@ class Directory:
         names = _names(self.runs)
         whole = {name for name in names if name.endswith(JOURNAL) and not name.endswith(LOG)}
         for key in {name.partition(".")[0] for name in names} - {name.removesuffix(JOURNAL) for name in whole}:
-            with suppress(OSError):
-                self._tidy(key)
+            self.tidy_run(key)
 
-    def _tidy(self, key: str) -> None:
+    def tidy_run(self, key: str) -> None:
+        """Finish the same for one run. What nobody can see to yet stays for the next time.
+
+        Who has made a log for a run that is away does not delete it himself: in the same moment the run may be brought
+        back, and its own log take the name.
+        """
+        with suppress(OSError):
+            self._tidy_run(key)
+
+    def _tidy_run(self, key: str) -> None:
         try:
             file = AppendFile(self._away(key, JOURNAL), create=False)
         except FileNotFoundError:
@@ -173,7 +181,8 @@ class Directory:
     def _bury_log(self, key: str) -> None:
         """Delete a delivery log whose journal is gone for good, unless somebody still delivers from what he holds."""
         with suppress(FileNotFoundError), closing(AppendFile(self.log(key), create=False)) as log:
-            if not try_lock(log.fd) or self.find(key) is not None:
+            # While we hold a run's log nobody puts the run away: it is where it is, or comes back.
+            if not try_lock(log.fd) or self.find(key) is not None or not log.is_in_place():
                 return
             log.path.unlink(missing_ok=True)
         self._clear_aside(key)

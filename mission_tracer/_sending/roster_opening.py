@@ -109,7 +109,8 @@ class Opening:
             return None
         if not is_there(journal):
             # Put away together with its log in the moment we looked: what we opened is a new one.
-            log.discard()
+            log.close()
+            directory.tidy_run(key)
             raise FileNotFoundError(journal)
         if not log.is_in_place():
             # Put away and brought back: this is not its log.

@@ -251,17 +251,6 @@ def test_a_log_without_a_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_log_that_came_too_late_leaves_nothing(path: Path) -> None:
-    """A log made for a run that is gone is deleted again, unless something was written to it."""
-    log = opened(path)
-    log.discard()
-    assert not path.exists()
-    log = opened(path)
-    log.note(RunBound("r"))
-    log.discard()
-    assert path.exists()
-
-
 def test_a_log_that_was_replaced_is_not_in_place(path: Path) -> None:
     """Who holds a log that another file has taken the name of can see it."""
     log = opened(path)

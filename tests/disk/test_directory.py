@@ -283,7 +283,8 @@ for _ in range(300):
         if not log.try_open():
             continue
         if not is_there(directory.journal("01key")):
-            log.discard()
+            log.close()
+            directory.tidy_run("01key")
             continue
         if not log.is_in_place():
             log.close()
