@@ -20,7 +20,7 @@ def main() -> int:
     words = sys.argv[1:]
     if words and words[0] in _IN_A_RUN:
         gc.disable()
-        status: int | None = importlib.import_module("mission_tracer.cli.shell").quickly(words)
+        status: int | None = importlib.import_module("mission_tracer.cli._inside.shell").quickly(words)
         if status is not None:
             sys.stderr.flush()
             os._exit(status)

@@ -6,8 +6,8 @@ import click
 
 from mission_tracer import dead as _dead
 from mission_tracer._disk.directory import Directory
+from mission_tracer.cli._reading.journals import find_key
 from mission_tracer.cli.command import Command, Commands
-from mission_tracer.cli.journals import find_key
 from mission_tracer.cli.output import clip, json_option, plural, print_json, print_table
 from mission_tracer.cli.surroundings import complete_run, directory
 

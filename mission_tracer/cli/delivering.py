@@ -16,7 +16,7 @@ from mission_tracer._disk.directory import Directory
 from mission_tracer._disk.journal import iterate_lines
 from mission_tracer._planning.lane_state import LaneState
 from mission_tracer._sending.roster_burial import discard_stillborn
-from mission_tracer.cli.journals import is_written
+from mission_tracer.cli._reading.journals import is_written
 from mission_tracer.recorder import Recorder
 from mission_tracer.settings import Settings
 

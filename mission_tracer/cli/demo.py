@@ -17,10 +17,10 @@ import click
 import httpx
 
 import mission_tracer
-from mission_tracer.cli import lines, remote
+from mission_tracer.cli._reading import lines, remote
+from mission_tracer.cli._reading.picture import RunPicture
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import is_terminal
-from mission_tracer.cli.picture import RunPicture
 from mission_tracer.cli.surroundings import optional
 from mission_tracer.client import MissionsClient
 
@@ -109,7 +109,7 @@ def find_script() -> Path:
 def _showing() -> Iterator[Show]:
     """Show a run as a tree where there is a terminal, and as lines where there is none."""
     if is_terminal(sys.stdout):
-        with optional("mission_tracer.cli.tree", "cli").living() as show:
+        with optional("mission_tracer.cli._reading.tree", "cli").living() as show:
             yield show
         return
     news = lines.News()

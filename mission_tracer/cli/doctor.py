@@ -22,8 +22,8 @@ from mission_tracer._base.locks import LockFile
 from mission_tracer._context import silence
 from mission_tracer._disk.directory import Directory
 from mission_tracer._version import VERSION
+from mission_tracer.cli._reading.journals import all_books
 from mission_tracer.cli.command import command
-from mission_tracer.cli.journals import all_books
 from mission_tracer.cli.output import clip, coloured, json_option, plural, print_json
 from mission_tracer.errors import explain
 from mission_tracer.settings import Settings

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from mission_tracer.cli._program.enclosing import Wishes, enclose
+from mission_tracer.cli._program.joining import take_part
+from mission_tracer.cli._program.wishes import items
 from mission_tracer.cli.command import command
-from mission_tracer.cli.enclosing import Wishes, enclose
-from mission_tracer.cli.joining import take_part
 from mission_tracer.cli.surroundings import complete_run
-from mission_tracer.cli.wishes import items
 
 _WORDS = {"allow_interspersed_args": False, "ignore_unknown_options": False}
 

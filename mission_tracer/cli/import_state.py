@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from mission_tracer import facts
+from mission_tracer.cli._inside.pen import Pen
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import json_option, plural, print_json
-from mission_tracer.cli.pen import Pen
 from mission_tracer.cli.surroundings import settings
 from mission_tracer.settings import Settings
 

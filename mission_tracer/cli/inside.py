@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from mission_tracer.cli.acts import ACTS
+from mission_tracer.cli._inside.acts import ACTS
+from mission_tracer.cli._inside.shell import perform
 from mission_tracer.cli.command import Command, Commands, command
-from mission_tracer.cli.shell import perform
 from mission_tracer.cli.surroundings import complete_run
 
 _RUN = click.option(

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from mission_tracer.cli import journals, remote
+from mission_tracer.cli._reading import journals, remote
+from mission_tracer.cli._reading.picture import RunPicture, aware, in_words, run_seconds
+from mission_tracer.cli._reading.sources import Sources, offline_option, sources
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import clip, json_option, print_json, print_table
-from mission_tracer.cli.picture import RunPicture, aware, in_words, run_seconds
-from mission_tracer.cli.sources import Sources, offline_option, sources
 
 _NAMED = 1000  # how many missions are read for their names
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 import msgspec
 
+from mission_tracer.cli._program.enclosing import Environ, Wishes, enclose
+from mission_tracer.cli._program.hooks import Boot
+from mission_tracer.cli._program.wishes import Table, check, items, merged, read_table, targets
 from mission_tracer.cli.command import Command
-from mission_tracer.cli.enclosing import Environ, Wishes, enclose
-from mission_tracer.cli.hooks import Boot
-from mission_tracer.cli.wishes import Table, check, items, merged, read_table, targets
 
-BOOT = Path(__file__).parent / "boot"
+BOOT = Path(__file__).parent / "_program" / "boot"
 _EXAMPLE = """mission-tracer run --mission "Nightly report" --step work:fetch --step work:render report.py --all
 mission-tracer run --step __main__:main --tool httpx:get -m mypkg.report --all"""
 _BEGINS = {"-m", "-c", "-"}

@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from mission_tracer.cli import lines
+from mission_tracer.cli._reading import lines
+from mission_tracer.cli._reading.sources import no_run, offline_option, sources
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import is_terminal, json_option, print_json
-from mission_tracer.cli.sources import no_run, offline_option, sources
 from mission_tracer.cli.surroundings import complete_run
 
 
@@ -32,7 +32,7 @@ def show(*, run: str | None, offline: bool, as_json: bool) -> None:
     elif is_terminal(sys.stdout):
         from rich.console import Console
 
-        from mission_tracer.cli import tree
+        from mission_tracer.cli._reading import tree
 
         Console().print(tree.draw(seen))
     else:

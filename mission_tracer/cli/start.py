@@ -7,12 +7,12 @@ import shlex
 import click
 
 from mission_tracer import facts
-from mission_tracer.cli.acts import plan as declare
+from mission_tracer.cli._inside.acts import plan as declare
+from mission_tracer.cli._inside.pen import PARENT, Pen
+from mission_tracer.cli._program.joining import carrier
+from mission_tracer.cli._program.wishes import items
 from mission_tracer.cli.command import command
-from mission_tracer.cli.joining import carrier
-from mission_tracer.cli.pen import PARENT, Pen
 from mission_tracer.cli.surroundings import json_object, settings
-from mission_tracer.cli.wishes import items
 from mission_tracer.recorder import about_this_process
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from mission_tracer.cli._reading.journals import Books, all_books
 from mission_tracer.cli.command import command
-from mission_tracer.cli.journals import Books, all_books
 from mission_tracer.cli.output import clip, json_option, plural, print_json, print_table
 from mission_tracer.cli.surroundings import directory, settings
 from mission_tracer.settings import Settings

@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from mission_tracer import facts
-from mission_tracer.cli import journals, remote
+from mission_tracer.cli._inside.pen import Pen
+from mission_tracer.cli._reading import journals, remote
+from mission_tracer.cli._reading.picture import RunPicture
+from mission_tracer.cli._reading.sources import Sources, no_run, offline_option, sources
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import F
-from mission_tracer.cli.pen import Pen
-from mission_tracer.cli.picture import RunPicture
-from mission_tracer.cli.sources import Sources, no_run, offline_option, sources
 from mission_tracer.cli.surroundings import complete_run, settings
 from mission_tracer.errors import APIConnectionError
 

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 import click
 
-from mission_tracer.cli import lines
+from mission_tracer.cli._reading import lines
+from mission_tracer.cli._reading.picture import RunPicture
+from mission_tracer.cli._reading.sources import no_run, offline_option, sources
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import is_terminal, json_option, print_json_line
-from mission_tracer.cli.picture import RunPicture
-from mission_tracer.cli.sources import no_run, offline_option, sources
 from mission_tracer.cli.surroundings import complete_run
 
 Show = Callable[[RunPicture], object]
@@ -58,7 +58,7 @@ def _showing(*, as_json: bool) -> Iterator[Show]:
     if as_json:
         yield _changes()
     elif is_terminal(sys.stdout):
-        from mission_tracer.cli import tree
+        from mission_tracer.cli._reading import tree
 
         with tree.living() as show:
             yield show

@@ -22,8 +22,8 @@ from langchain_core.outputs import LLMResult  # noqa: E402
 from langchain_core.tracers import context as hooks  # noqa: E402
 
 from mission_tracer._base.checks import check_name  # noqa: E402
-from mission_tracer.integrations._langchain_content import about_model, name_of  # noqa: E402
-from mission_tracer.integrations._langchain_events import (  # noqa: E402
+from mission_tracer.integrations._langchain.content import about_model, name_of  # noqa: E402
+from mission_tracer.integrations._langchain.events import (  # noqa: E402
     end_model,
     end_tool,
     fail_model,
@@ -31,15 +31,15 @@ from mission_tracer.integrations._langchain_events import (  # noqa: E402
     log_custom,
     start_tool,
 )
-from mission_tracer.integrations._langchain_following import Following  # noqa: E402
-from mission_tracer.integrations._langchain_graph import (  # noqa: E402
+from mission_tracer.integrations._langchain.following import Following  # noqa: E402
+from mission_tracer.integrations._langchain.graph import (  # noqa: E402
     GraphHandler,
     is_bubble,
     is_interrupt,
     tell_breakpoints,
 )
-from mission_tracer.integrations._langchain_place import is_within_chain  # noqa: E402
-from mission_tracer.integrations._langchain_runs import OwnRuns  # noqa: E402
+from mission_tracer.integrations._langchain.place import is_within_chain  # noqa: E402
+from mission_tracer.integrations._langchain.runs import OwnRuns  # noqa: E402
 
 __all__ = ["MissionCallbackHandler", "install"]
 

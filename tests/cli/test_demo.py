@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mission_tracer.cli._reading.picture import RunPicture
 from mission_tracer.cli.demo import watch_script
-from mission_tracer.cli.picture import RunPicture
 from tests import processes
 
 pytest.importorskip("packaging")

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from mission_tracer._disk.directory import Directory
-from mission_tracer.cli import journals
-from mission_tracer.cli.picture import RunPicture
+from mission_tracer.cli._reading import journals
+from mission_tracer.cli._reading.picture import RunPicture
 from mission_tracer.client import MissionsClient
 from tests import processes
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from mission_tracer.cli.acts import ACTS
+from mission_tracer.cli._inside.acts import ACTS
 from mission_tracer.cli.app import app
 from tests import processes
 
@@ -50,7 +50,7 @@ def test_neither_click_nor_the_network_is_imported(state: Path, call: Call) -> N
     heavy = "('click', 'rich', 'httpx', 'structlog', 'asyncio', 'ctypes', 'hashlib')"
     words = ["event", "soap", "--payload", '{"n": 1}', "--run", key]
     code = (
-        "import sys; from mission_tracer.cli.shell import quickly\n"
+        "import sys; from mission_tracer.cli._inside.shell import quickly\n"
         f"assert quickly({words!r}) == 0\nprint([name for name in {heavy} if name in sys.modules])"
     )
     done = processes.run([sys.executable, "-c", code], processes.environment(state))

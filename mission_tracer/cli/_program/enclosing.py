@@ -13,11 +13,11 @@ import click
 
 from mission_tracer import facts, recorder
 from mission_tracer._scopes.carrier import describe
-from mission_tracer.cli import outcomes
-from mission_tracer.cli.outcomes import Outcome
-from mission_tracer.cli.pen import ENCLOSED, PARENT
-from mission_tracer.cli.program import Program, end_like, in_words
-from mission_tracer.cli.tail import Taps
+from mission_tracer.cli._inside import outcomes
+from mission_tracer.cli._inside.outcomes import Outcome
+from mission_tracer.cli._inside.pen import ENCLOSED, PARENT
+from mission_tracer.cli._program.program import Program, end_like, in_words
+from mission_tracer.cli._program.tail import Taps
 from mission_tracer.opening import open_run
 from mission_tracer.plans import plan_items
 from mission_tracer.recorder import Recorder

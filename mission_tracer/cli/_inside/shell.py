@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from mission_tracer.cli.acts import ACTS, Act
-from mission_tracer.cli.pen import load_settings, take_up
+from mission_tracer.cli._inside.acts import ACTS, Act
+from mission_tracer.cli._inside.pen import load_settings, take_up
 from mission_tracer.errors import MissionTracerError
 
 FAILED = 2

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 import click
 
 from mission_tracer._disk.directory import Directory
-from mission_tracer.cli.journals import find_key, picture
-from mission_tracer.cli.pen import ENCLOSED, PARENT
+from mission_tracer.cli._inside.pen import ENCLOSED, PARENT
+from mission_tracer.cli._reading.journals import find_key, picture
 from mission_tracer.cli.surroundings import settings
 
 

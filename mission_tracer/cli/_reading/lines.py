@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from mission_tracer.cli._reading.picture import (
+    EventPicture,
+    RunPicture,
+    StepPicture,
+    aware,
+    in_words,
+    run_seconds,
+    step_seconds,
+)
 from mission_tracer.cli.output import clip
-from mission_tracer.cli.picture import EventPicture, RunPicture, StepPicture, aware, in_words, run_seconds, step_seconds
 
 REPEATED = frozenset({"step_started", "step_completed", "step_failed", "status_change"})
 """Events that say again what the steps and the run say."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from mission_tracer.cli.picture import EventPicture, RunPicture, StepPicture, aware
+from mission_tracer.cli._reading.picture import EventPicture, RunPicture, StepPicture, aware
 from mission_tracer.client import MissionsClient
 from mission_tracer.errors import NotFoundError
 from mission_tracer.models import EventData, MissionRunData, PlanStepData

@@ -12,8 +12,8 @@ from rich.spinner import Spinner
 from rich.text import Text
 from rich.tree import Tree
 
-from mission_tracer.cli import lines
-from mission_tracer.cli.picture import RunPicture, StepPicture, in_words, run_seconds, step_seconds
+from mission_tracer.cli._reading import lines
+from mission_tracer.cli._reading.picture import RunPicture, StepPicture, in_words, run_seconds, step_seconds
 
 _LOOKS = {
     "pending": ("·", "dim"),

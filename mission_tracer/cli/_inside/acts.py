@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mission_tracer import facts
-from mission_tracer.cli import outcomes
-from mission_tracer.cli.pen import ENCLOSED, Pen
+from mission_tracer.cli._inside import outcomes
+from mission_tracer.cli._inside.pen import ENCLOSED, Pen
 from mission_tracer.errors import MissionTracerError
 
 _SUMMARY = 500  # characters

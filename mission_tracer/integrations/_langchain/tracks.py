@@ -20,9 +20,9 @@ from langchain_core.runnables.config import var_child_runnable_config
 from mission_tracer import _context, recorder
 from mission_tracer._base.endings import is_cancellation
 from mission_tracer._base.ownership import Rank, may_record
-from mission_tracer.integrations._langchain_awaited import running_loop, watch_awaited
-from mission_tracer.integrations._langchain_paused import Paused
-from mission_tracer.integrations._langchain_place import Mark, Place, here
+from mission_tracer.integrations._langchain.awaited import running_loop, watch_awaited
+from mission_tracer.integrations._langchain.paused import Paused
+from mission_tracer.integrations._langchain.place import Mark, Place, here
 from mission_tracer.integrations._spans import AbandonedError, Scope, is_within, split
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from mission_tracer._disk.directory import Directory
-from mission_tracer.cli import outcomes
-from mission_tracer.cli.pen import ENCLOSED, Pen, load_settings
+from mission_tracer.cli._inside import outcomes
+from mission_tracer.cli._inside.pen import ENCLOSED, Pen, load_settings
 
 
 def note(error: BaseException) -> None:

@@ -267,7 +267,7 @@ def _named(settings: Settings, word: str) -> str:
     directory = Directory(settings.dir)
     if word.isalnum() and directory.find(word) is not None:
         return word
-    from mission_tracer.cli.journals import find_key
+    from mission_tracer.cli._reading.journals import find_key
 
     try:
         key = find_key(directory, word)

@@ -9,9 +9,9 @@ from typing import TypeVar
 import click
 
 from mission_tracer._disk.directory import Directory
-from mission_tracer.cli import journals, remote
+from mission_tracer.cli._reading import journals, remote
+from mission_tracer.cli._reading.picture import RunPicture
 from mission_tracer.cli.output import F
-from mission_tracer.cli.picture import RunPicture
 from mission_tracer.cli.surroundings import settings
 from mission_tracer.client import MissionsClient
 from mission_tracer.errors import APIConnectionError, APIStatusError

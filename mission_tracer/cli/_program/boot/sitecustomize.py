@@ -13,7 +13,7 @@ def _prepare():  # type: ignore[no-untyped-def]  # noqa: ANN202 - must be read b
     sys.path[:] = [place for place in sys.path if os.path.abspath(place or ".") != here]  # noqa: PTH100
     try:
         if os.environ.get("MISSION_TRACER_BOOT"):
-            from mission_tracer.cli import hooks
+            from mission_tracer.cli._program import hooks
 
             hooks.install(os.environ["MISSION_TRACER_BOOT"])
         if os.environ.get("MISSION_TRACER_PROGRAM") == str(os.getpid()):
@@ -30,7 +30,7 @@ def _note_error():  # type: ignore[no-untyped-def]  # noqa: ANN202 - must be rea
     error = getattr(sys, "last_value", None)
     # After Ctrl-C nothing may be imported: compiling code makes the interpreter forget that it is to end by SIGINT.
     if error is not None and not isinstance(error, KeyboardInterrupt):
-        from mission_tracer.cli import uncaught
+        from mission_tracer.cli._program import uncaught
 
         uncaught.note(error)
 

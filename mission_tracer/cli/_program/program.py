@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from mission_tracer.cli.tail import Taps
+from mission_tracer.cli._program.tail import Taps
 
 _HELD = {
     signal.Signals[name]

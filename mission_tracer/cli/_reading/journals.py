@@ -15,7 +15,7 @@ from mission_tracer._disk.delivery_log import read_log
 from mission_tracer._disk.directory import Directory, is_free
 from mission_tracer._disk.journal import iterate_lines
 from mission_tracer._planning.lane_state import LaneState
-from mission_tracer.cli.picture import EventPicture, RunPicture, StepPicture
+from mission_tracer.cli._reading.picture import EventPicture, RunPicture, StepPicture
 
 T = TypeVar("T")
 

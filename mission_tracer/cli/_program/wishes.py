@@ -12,7 +12,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from mission_tracer.cli.hooks import Target
+from mission_tracer.cli._program.hooks import Target
 from mission_tracer.instrument import names
 from mission_tracer.integrations.logging import severity_of
 

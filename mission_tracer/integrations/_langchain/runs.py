@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from mission_tracer import facts, recorder
-from mission_tracer.integrations._langchain_content import inputs_of, plain, result_of
-from mission_tracer.integrations._langchain_graph import is_bubble, is_drain, is_resumption
-from mission_tracer.integrations._langchain_paused import Paused, PausedRuns, leave_open, thread_of
-from mission_tracer.integrations._langchain_tracks import Track
+from mission_tracer.integrations._langchain.content import inputs_of, plain, result_of
+from mission_tracer.integrations._langchain.graph import is_bubble, is_drain, is_resumption
+from mission_tracer.integrations._langchain.paused import Paused, PausedRuns, leave_open, thread_of
+from mission_tracer.integrations._langchain.tracks import Track
 from mission_tracer.integrations._spans import AbandonedError, Scope, arguments_of, split
 from mission_tracer.opening import open_run
 from mission_tracer.runs import Run

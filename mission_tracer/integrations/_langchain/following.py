@@ -7,11 +7,11 @@ from typing import Any
 
 from mission_tracer import recorder
 from mission_tracer._base.endings import is_cancellation
-from mission_tracer.integrations._langchain_content import inputs_of
-from mission_tracer.integrations._langchain_events import give_up
-from mission_tracer.integrations._langchain_graph import calling, is_bubble, is_interrupt, node_path, plan_of
-from mission_tracer.integrations._langchain_runs import Opening, OwnRuns
-from mission_tracer.integrations._langchain_tracks import Kind, Track, Tracks, key_of
+from mission_tracer.integrations._langchain.content import inputs_of
+from mission_tracer.integrations._langchain.events import give_up
+from mission_tracer.integrations._langchain.graph import calling, is_bubble, is_interrupt, node_path, plan_of
+from mission_tracer.integrations._langchain.runs import Opening, OwnRuns
+from mission_tracer.integrations._langchain.tracks import Kind, Track, Tracks, key_of
 from mission_tracer.integrations._spans import Scope, split
 from mission_tracer.steps import Step
 

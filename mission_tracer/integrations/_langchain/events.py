@@ -7,8 +7,8 @@ from typing import Any
 
 from mission_tracer import _context
 from mission_tracer._base.endings import is_cancellation
-from mission_tracer.integrations._langchain_content import answer_of, plain, tool_result
-from mission_tracer.integrations._langchain_tracks import Track
+from mission_tracer.integrations._langchain.content import answer_of, plain, tool_result
+from mission_tracer.integrations._langchain.tracks import Track
 from mission_tracer.integrations._spans import Answer, arguments_of, is_within, split
 
 _SUMMARY = 500  # characters

@@ -1,0 +1,1 @@
+"""Write what a script reports from inside a run, from a process that lives for a moment."""

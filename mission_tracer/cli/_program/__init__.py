@@ -1,0 +1,1 @@
+"""Run a program that knows nothing of us as a run."""

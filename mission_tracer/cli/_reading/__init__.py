@@ -1,0 +1,1 @@
+"""Read runs from the API or from the journals, and draw them."""

@@ -1,0 +1,1 @@
+"""What the integration of LangChain and LangGraph consists of."""
