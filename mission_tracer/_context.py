@@ -47,16 +47,18 @@ VARIABLE = "MISSION_TRACER_PARENT"
 """The key in an environment."""
 
 
-class Current:
-    """Be the current scope for a while: a run or a step.
+def is_in(outer: Any) -> bool:
+    """Say whether a run or step is the current scope of this context, or what that was opened in."""
+    now = scope.get()
+    while now is not None and now is not outer:
+        now = now.outer
+    return now is outer
 
-    Attributes:
-        note: Takes in each item of a generator; `None`: they are not wanted.
-    """
+
+class Current:
+    """Be the current scope for a while: a run or a step."""
 
     __slots__ = ()
-
-    note: Callable[[Any], None] | None = None
 
     def enter(self) -> Any:
         """Become current; return what was current before."""
@@ -70,11 +72,12 @@ class Current:
         In another context, where an abandoned coroutine may end, something else is current, and stays so; a block
         inside this one that was left open is left with it.
         """
-        now = scope.get()
-        while now is not None and now is not self:
-            now = now.outer  # what it was opened in
-        if now is self:
+        if is_in(self):
             scope.set(before)
+
+    def follow(self) -> Callable[[Any], None] | None:
+        """Be told that a generator runs in it; return what takes in each of its items, `None`: they are not wanted."""
+        return None
 
 
 class _Process:

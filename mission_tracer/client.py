@@ -25,6 +25,7 @@ from mission_tracer.settings import Settings
 __all__ = ["AsyncMissionsClient", "AsyncPage", "MissionsClient", "Page", "PendingPage"]
 
 T = TypeVar("T")
+H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 _CONNECT_SECONDS = 5.0
 # These never left this machine, or got no further than a proxy that refused to pass them on.
@@ -64,9 +65,10 @@ class MissionsClient:
         draw: Callable[[], float] = random.random,
     ) -> None:
         line = _Line(api_key, base_url, timeout)
-        self._http = http_client or httpx.Client()
+        self._http = _connections(http_client, httpx.Client)
         self._owned = http_client is None
-        self.missions: Missions[Sync] = Missions(_SyncDriver(self._http, line, Pace(max_retries, clock, draw), sleep))
+        pace = _pace(max_retries, clock, draw)
+        self.missions: Missions[Sync] = Missions(_SyncDriver(self._http, line, pace, sleep))
 
     def close(self) -> None:
         """Close the connections, unless they were given."""
@@ -114,9 +116,10 @@ class AsyncMissionsClient:
         draw: Callable[[], float] = random.random,
     ) -> None:
         line = _Line(api_key, base_url, timeout)
-        self._http = http_client or httpx.AsyncClient()
+        self._http = _connections(http_client, httpx.AsyncClient)
         self._owned = http_client is None
-        self.missions: Missions[Async] = Missions(_AsyncDriver(self._http, line, Pace(max_retries, clock, draw), sleep))
+        pace = _pace(max_retries, clock, draw)
+        self.missions: Missions[Async] = Missions(_AsyncDriver(self._http, line, pace, sleep))
 
     async def aclose(self) -> None:
         """Close the connections, unless they were given."""
@@ -149,6 +152,8 @@ class _Line:
             "accept": "application/json",
             "user-agent": f"mission-tracer/{VERSION}",
         }
+        if timeout is not None and not (_is_number(timeout, int, float) and timeout > 0):
+            raise ConfigurationError(f"timeout must be more than 0 seconds, or None, not {timeout!r:.200}")
         connect = _CONNECT_SECONDS if timeout is None else min(_CONNECT_SECONDS, timeout)
         self._timeout = httpx.Timeout(timeout, connect=connect)
 
@@ -220,6 +225,22 @@ class _AsyncDriver:
         except httpx.RequestError as error:
             return _lost(error)
         return Answer(response.status_code, response.headers, response.content)
+
+
+def _is_number(value: object, *kinds: type) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _pace(max_retries: int, clock: Callable[[], float], draw: Callable[[], float]) -> Pace:
+    if not (_is_number(max_retries, int) and max_retries >= 0):
+        raise ConfigurationError(f"max_retries must be a whole number, 0 or more, not {max_retries!r:.200}")
+    return Pace(max_retries, clock, draw)
+
+
+def _connections(given: H | None, kind: type[H]) -> H:
+    if given is not None and not isinstance(given, kind):
+        raise ConfigurationError(f"http_client must be an httpx.{kind.__name__}, not {type(given).__name__}")
+    return kind() if given is None else given
 
 
 def _checked(base_url: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from mission_tracer import _context, facts
-from mission_tracer.recorder import Recorder, about_this_process
+from mission_tracer.recorder import Recorder, about_this_process, handle_signals
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
 
@@ -44,10 +44,8 @@ def open_run(
         plan: The steps known beforehand.
         detached: True: the run under way in this context is not its parent.
     """
-    if recording.settings.handle_signals and not recording.watches_signals:
-        from mission_tracer._scopes.signals import close_on_sigterm
-
-        close_on_sigterm(recording)
+    if recording.settings.handle_signals:
+        handle_signals(recording)
     mission = _without_secrets(mission, recording)
     outer = None if detached else _context.current()
     key = recording.new_key()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mission_tracer import facts
 from mission_tracer._base.checks import check_mapping, check_name, check_text, unless_none
+
+if TYPE_CHECKING:
+    from mission_tracer._capture import Capture
 
 PlanItem: TypeAlias = "str | tuple[str, str] | Mapping[str, Any]"
 """A step to declare: its id, its id and description, or a mapping with `step_id` and, if wanted, `description`,
@@ -43,6 +46,16 @@ def planned_step(item: PlanItem) -> facts.PlannedStep:
         (about and check_text(about, "the description of a step of the plan")) or step_id,
         unless_none(check_name, parent, "parent_step_id"),
         dict(metadata) if metadata else None,
+    )
+
+
+def without_secrets(step: facts.PlannedStep, capture: Capture) -> facts.PlannedStep:
+    """Return a step as it may be recorded."""
+    return facts.PlannedStep(
+        capture.name(step.step_id),
+        capture.text(step.description, max_chars=1000),
+        None if step.parent_step_id is None else capture.name(step.parent_step_id),
+        capture.value(step.metadata) if step.metadata else None,
     )
 
 

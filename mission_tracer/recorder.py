@@ -10,7 +10,7 @@ from mission_tracer._recording.about import about_this_process
 from mission_tracer._recording.recorder import Recorder
 from mission_tracer.settings import Settings
 
-__all__ = ["Recorder", "about_this_process", "configure", "default", "discard", "replace", "swap"]
+__all__ = ["Recorder", "about_this_process", "configure", "default", "discard", "handle_signals", "replace", "swap"]
 
 _default: Recorder | None = None
 _default_lock = threading.Lock()
@@ -35,8 +35,9 @@ def _make_default() -> Recorder:
 def configure(**given: Any) -> Recorder:
     """Set settings for this process; what is not given comes from the environment, then the defaults.
 
-    The recorder before this one flushes nothing and loses nothing: its journals are delivered by the new one. Under the
-    test kit the settings are only checked: the test goes on recording in memory.
+    They hold for the runs that begin from now on; those under way go on as they began. The recorder before this one
+    flushes nothing and loses nothing: its journals are delivered by the new one. Under the test kit the settings are
+    only checked: the test goes on recording in memory.
 
     Args:
         given: Values by the names of `Settings`; `None` as a value: as if not given.
@@ -48,7 +49,16 @@ def configure(**given: Any) -> Recorder:
     recording = Recorder(settings)
     if settings.redact is not None:
         _ = recording.capture  # it says what is wrong with the rules
+    if settings.handle_signals:
+        handle_signals(recording)
     return replace(recording)
+
+
+def handle_signals(recording: Recorder) -> None:
+    """Close this process's runs at SIGTERM, if this is the main thread; see the setting `handle_signals`."""
+    from mission_tracer._recording.signals import close_on_sigterm
+
+    close_on_sigterm(recording)
 
 
 def replace(recorder: Recorder) -> Recorder:

@@ -11,22 +11,22 @@ from typing import Any
 from mission_tracer import facts
 from mission_tracer._base.checks import check_name
 from mission_tracer._base.endings import is_cancellation, is_good_exit
+from mission_tracer._base.forks import is_elsewhere, process_id
 from mission_tracer._base.guard import guarded
-from mission_tracer._context import Current
 from mission_tracer._disk.stream import Stream
-from mission_tracer._handles.binding import Binding
+from mission_tracer._handles.binding import Bound
 from mission_tracer._handles.events import check_event, read_event
 from mission_tracer._handles.outcome import Outcome, say
 from mission_tracer._handles.seen_errors import SeenErrors
 from mission_tracer._handles.shared_steps import SharedSteps
 from mission_tracer._handles.step_table import Repeat, StepTable
 from mission_tracer.facts import StepEntered, StepLeft
-from mission_tracer.plans import PlanItem, planned_step
+from mission_tracer.plans import PlanItem, planned_step, without_secrets
 from mission_tracer.recorder import Recorder
 from mission_tracer.steps import Step
 
 
-class Run(Current):
+class Run(Bound):
     """Record what belongs to one run of a mission.
 
     Made by `mission_run`, by `continue_run` and, for a run that records nothing, with no stream.
@@ -41,11 +41,11 @@ class Run(Current):
     __slots__ = (
         "__weakref__",
         "_agent_id",
-        "_binding",
         "_errors",
         "_is_ended",
         "_lock",
         "_outcome",
+        "_process",
         "_sharing",
         "_table",
         "is_joined",
@@ -53,27 +53,24 @@ class Run(Current):
         "keeps_result",
         "name",
         "outer",
-        "recorder",
         "started",
-        "stream",
     )
 
     def __init__(
         self, recorder: Recorder, stream: Stream | None, *, name: str, outer: Run | Step | None = None
     ) -> None:
-        self.recorder = recorder
-        self.stream = stream
+        super().__init__(recorder, stream)
         self.name = name
         self.outer = outer
         self.is_joined = False
         self.keeps_result = True
         self.joins = 0  # how many blocks of this process take part in a run opened elsewhere
         self.started = time.perf_counter()
+        self._process = process_id()
         self._agent_id = recorder.settings.agent_id
         self._table = StepTable()
         self._sharing: SharedSteps | None = None
         self._lock = threading.RLock()  # the garbage collector may end a generator's step in the middle of ours
-        self._binding = Binding(recorder)
         self._outcome = Outcome()
         self._is_ended = False
         self._errors = SeenErrors()
@@ -84,43 +81,6 @@ class Run(Current):
     def parent(self) -> Run | None:
         """The run this one was opened in; `None`: none."""
         return self.outer.run if isinstance(self.outer, Step) else self.outer
-
-    @property
-    def key(self) -> str:
-        """Our own id of the run, chosen before anything is sent; sorts by time. Empty when nothing is recorded."""
-        return self.stream.key if self.stream is not None else ""
-
-    @property
-    def mission_id(self) -> str | None:
-        """Telnyx's id of the mission, or `None` while it is not known."""
-        return self._bound()[0]
-
-    @property
-    def run_id(self) -> str | None:
-        """Telnyx's id of the run, or `None` while it is not known."""
-        return self._bound()[1]
-
-    def wait_bound(self, timeout: float | None = None) -> bool:
-        """Block until Telnyx's ids are known; say whether they are.
-
-        Without an API key in this process it does not wait: nobody here would deliver the run.
-
-        Args:
-            timeout: The longest wait, in seconds; `None`: as long as the run may be delivered.
-        """
-        return self.stream is not None and self._binding.wait(self.key, timeout)
-
-    async def await_bound(self, timeout: float | None = None) -> bool:
-        """Wait as `wait_bound` does, without blocking the event loop."""
-        return self.stream is not None and await self._binding.wait_async(self.key, timeout)
-
-    @guarded(otherwise=(None, None))
-    def _bound(self) -> tuple[str | None, str | None]:
-        return (None, None) if self.stream is None else self._binding.ids(self.key)
-
-    def trouble(self, error: Exception, where: str) -> None:
-        """Take an error of ours, as the recorder does."""
-        self.recorder.trouble(error, where)
 
     # ---- recording ----
 
@@ -209,16 +169,9 @@ class Run(Current):
 
     def plan_read(self, steps: list[facts.PlannedStep]) -> None:
         """Declare steps that were read already."""
-        capture = self.recorder.capture
-        shown = [
-            facts.PlannedStep(
-                capture.name(step.step_id),
-                capture.text(step.description, max_chars=1000),
-                None if step.parent_step_id is None else capture.name(step.parent_step_id),
-                capture.value(step.metadata) if step.metadata else None,
-            )
-            for step in steps
-        ]
+        if self._is_over("a plan"):
+            return
+        shown = [without_secrets(step, self.recorder.capture) for step in steps]
         with self._lock:
             fresh = [step for step in shown if self._table.plan(step.step_id)]
         if fresh:
@@ -254,12 +207,21 @@ class Run(Current):
     @guarded()
     def pause(self) -> None:
         """Say that the run waits, for a person or another program; a paused run may outlive its process."""
-        self._record(facts.RunPaused)
+        if not self._is_over("a pause"):
+            self._record(facts.RunPaused)
 
     @guarded()
     def resume(self) -> None:
         """Say that the run goes on after `pause`."""
-        self._record(facts.RunResumed)
+        if not self._is_over("a resumption"):
+            self._record(facts.RunResumed)
+
+    def _is_over(self, what: str) -> bool:
+        """Say whether the run has ended here, and that what comes now comes too late."""
+        if self._is_ended:
+            said = f"{what} of a run that has ended is not recorded"
+            self.recorder.notices.say("warning", said, cause=f"late {what}", run=self.key)
+        return self._is_ended
 
     # ---- the end ----
 
@@ -297,11 +259,13 @@ class Run(Current):
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Close the run, once: with what its block returned, or with what it raised.
 
+        In a forked child that leaves the block, while its parent goes on in it, nothing ends.
+
         Args:
             result: What it returned; what was said by `succeed` counts more.
             error: What it raised; `None`: nothing.
         """
-        if self.stream is None or self._is_ended:
+        if self.stream is None or self._is_ended or is_elsewhere(self._process):
             return
         self._is_ended = True
         capture = self.recorder.capture
@@ -310,13 +274,13 @@ class Run(Current):
                 self.note_error(error, None)
             ending = self._outcome.of_error(error, capture)
         else:
-            kept = result if self.keeps_result and capture.mode == "full" else None
+            kept = result if self.keeps_result else None
             ending = self._outcome.of_result(kept, time.perf_counter() - self.started, capture)
         self._record(facts.RunClosed, **ending)
         self.recorder.leave(self.stream)
 
-    def note_error(self, error: BaseException, step_id: str | None, *, since: float = 0.0, **details: Any) -> None:
-        """Log an `error` event, unless this very error was logged where it came up.
+    def note_error(self, error: BaseException, step_id: str | None, *, since: float = 0.0, **details: Any) -> bool:
+        """Log an `error` event, unless this very error was logged where it came up; say whether it was logged now.
 
         Args:
             error: What was raised.
@@ -326,8 +290,10 @@ class Run(Current):
             details: More for the payload.
         """
         capture = self.recorder.capture
-        if self._errors.take(error, since=since):
+        is_new = self._errors.take(error, since=since)
+        if is_new:
             self.write_event("error", capture.error(error), {**details, "error": capture.exception(error)}, step_id)
+        return is_new
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what this run recorded so far is delivered, or refused for good; say whether it is.
@@ -337,7 +303,7 @@ class Run(Current):
         Args:
             timeout: The longest wait, in seconds; `None`: the setting `flush_timeout`.
         """
-        return self.recorder.flush(timeout, keys={self.key})
+        return self.recorder.flush(None if timeout is None else self.patience(timeout), keys={self.key})
 
     # ---- steps ----
 

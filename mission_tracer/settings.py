@@ -65,6 +65,16 @@ def _seconds(value: object) -> float:
     return number
 
 
+def _wait(value: object) -> float:
+    try:
+        number = _seconds(value)
+    except ValueError:
+        number = 0.0
+    if not number:
+        raise ValueError("a number of seconds, more than 0")
+    return number
+
+
 def _count(least: int) -> Callable[[object], int]:
     def parse(value: object) -> int:
         try:
@@ -146,7 +156,7 @@ class Settings:
         variable=False,
     )
     max_payload_bytes: int = _setting(
-        _count(256), 32768, "The largest payload of one event, in bytes of JSON; more is cut with a marker."
+        _count(256), 32768, "The most that is kept of one payload, in bytes of JSON; more is cut with a marker."
     )
     flush_timeout: float = _setting(
         _seconds, 30.0, "The longest wait at exit, in seconds; what is left stays in the journal."
@@ -167,7 +177,7 @@ class Settings:
         "True: SIGTERM closes the open runs as failed, then the program's own handler runs.",
     )
     strict: bool = _setting(_flag, False, "True: our own errors and wrong event types are raised (for tests).")  # noqa: FBT003 - a row's default
-    request_timeout: float = _setting(_seconds, 30.0, "The longest wait for the answer to one request, in seconds.")
+    request_timeout: float = _setting(_wait, 30.0, "The longest wait for the answer to one request, in seconds.")
     settle: float = _setting(
         _seconds,
         5.0,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mission_tracer._base.endings import is_good_exit
+from mission_tracer._base.forks import is_elsewhere, known
 from mission_tracer._base.guard import guarded
 from mission_tracer._context import Current
 
@@ -24,7 +25,18 @@ class Step(Current):
         attempt: 1, or more when it failed before.
     """
 
-    __slots__ = ("__weakref__", "_ended", "_metadata", "_started", "attempt", "id", "keeps_result", "parent", "run")
+    __slots__ = (
+        "__weakref__",
+        "_ended",
+        "_metadata",
+        "_process",
+        "_started",
+        "attempt",
+        "id",
+        "keeps_result",
+        "parent",
+        "run",
+    )
 
     def __init__(self, run: Run, step_id: str, parent: Step | None, attempt: int = 1) -> None:
         self.run = run
@@ -34,6 +46,7 @@ class Step(Current):
         self.keeps_result = False
         self._metadata: dict[str, Any] | None = None
         self._started = time.perf_counter()
+        self._process = known[0]  # whoever recorded the entry has seen to it
         self._ended = False
 
     @classmethod
@@ -94,15 +107,17 @@ class Step(Current):
         """End the step with its block: completed, or failed with what was raised.
 
         A generator whose consumer stopped early has done what was wanted of it, and so has a step that ends the program
-        with exit status 0.
+        with exit status 0. In a forked child that leaves the block, while its parent goes on in it, nothing ends.
 
         Args:
             result: What the block's function returned; it goes into the metadata if it is wanted (`keeps_result`).
             error: What it raised; `None`: nothing.
         """
         try:
-            if error is None and self.keeps_result and self.run.recorder.capture.mode == "full":
-                self.metadata(result=result)
+            if self._process != known[0] and is_elsewhere(self._process):
+                return
+            if error is None and self.keeps_result and self.run.recorder.capture.mode != "off":
+                self.metadata(result=self.run.recorder.capture.result(result))
             if error is None or isinstance(error, GeneratorExit) or is_good_exit(error):
                 self._leave("completed")
             else:

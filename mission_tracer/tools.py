@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mission_tracer._base.endings import is_good_exit
+from mission_tracer._base.forks import is_elsewhere, process_id
 from mission_tracer._base.guard import guarded
 from mission_tracer.steps import Step
 
@@ -27,7 +28,18 @@ class ToolCall:
         reduce: Makes the result of a generator from its items; `None`: it is what the generator returns.
     """
 
-    __slots__ = ("_id", "_items", "_keeps_result", "_name", "_reduce", "_result", "_run", "_started", "_step_id")
+    __slots__ = (
+        "_id",
+        "_items",
+        "_keeps_result",
+        "_name",
+        "_process",
+        "_reduce",
+        "_result",
+        "_run",
+        "_started",
+        "_step_id",
+    )
 
     def __init__(
         self,
@@ -40,13 +52,14 @@ class ToolCall:
     ) -> None:
         self._keeps_result = keeps_result
         self._reduce = reduce
-        self._items: list[Any] = []
+        self._items: list[Any] | None = None  # of a generator
         self._run = scope.run if isinstance(scope, Step) else scope
         self._step_id = scope.id if isinstance(scope, Step) else None
         self._name = name
         self._id = ""
         self._result: Any = None
         self._started = time.perf_counter()
+        self._process = process_id()
         if self._run is not None and self._run.stream is not None:
             self._id = self._run.stream.name_call()
             self._name = self._run.recorder.capture.name(name)
@@ -76,21 +89,24 @@ class ToolCall:
     def leave(self, before: Any) -> None:
         """Leave the current scope as it is."""
 
-    @property
-    def note(self) -> Callable[[Any], None] | None:
-        """Takes in each item of a generator; `None`: they are not wanted."""
-        return self._note_item if self._reduce is not None and self._run is not None else None
+    def follow(self) -> Callable[[Any], None] | None:
+        """Be told that a generator runs in it; return what takes in each of its items, `None`: they are not wanted."""
+        if self._reduce is None or self._run is None:
+            return None
+        items = self._items = []
 
-    def _note_item(self, item: Any) -> None:
-        # Those past the limit are left out.
-        if len(self._items) < _ITEMS:
-            self._items.append(item)
+        def note(item: Any) -> None:
+            # Those past the limit are left out.
+            if len(items) < _ITEMS:
+                items.append(item)
+
+        return note
 
     @guarded()
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Log what came of the call."""
         run = self._run
-        if run is None or run.stream is None:
+        if run is None or run.stream is None or is_elsewhere(self._process):
             return
         duration = int((time.perf_counter() - self._started) * 1_000_000) / 1000
         about = {"tool": self._name, "call_id": self._id, "duration_ms": duration}
@@ -99,19 +115,21 @@ class ToolCall:
         elif error is not None and is_good_exit(error):
             about["exited"] = True  # it ended the program, as done
         elif error is not None:
-            run.note_error(error, self._step_id, since=self._started, **about)
+            if not run.note_error(error, self._step_id, since=self._started, **about):
+                # It was logged where it came up: in a tool that this one called, most likely.
+                about["raised"] = raised = run.reason(error)
+                run.write_event("tool_result", f"{self._name} raised {raised}", about, self._step_id)
             return
         capture = run.recorder.capture
-        keeps = self._keeps_result and capture.mode == "full"
         data = None
-        if keeps:
-            about["result"] = data = capture.value(self._value(result))
+        if self._keeps_result and capture.mode != "off":
+            about["result"] = data = capture.result(self._value(result))
         said = capture.returned(self._name, data)
         run.write_event("tool_result", said, about, self._step_id)
 
     def _value(self, result: Any) -> Any:
-        if self._reduce is not None:
-            items, self._items = self._items, []
+        items, self._items = self._items, None
+        if self._reduce is not None and items is not None:
             try:
                 return self._reduce(items)
             except Exception as error:  # noqa: BLE001 - the tool's result must not be lost with it

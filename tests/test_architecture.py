@@ -42,7 +42,7 @@ LAZY = {
     ("mission_tracer._recording.delivery", "mission_tracer._sending.transport"),
     ("mission_tracer._calls.callables", "mission_tracer._calls.stand_ins"),
     ("mission_tracer.instrument", "mission_tracer.recorder"),
-    ("mission_tracer.opening", "mission_tracer._scopes.signals"),
+    ("mission_tracer.recorder", "mission_tracer._recording.signals"),
 }
 
 

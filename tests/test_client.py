@@ -369,6 +369,13 @@ def test_settings_come_from_arguments_then_the_environment(
         ({"api_key": "k", "base_url": "http://h/v2?x=1"}, "base_url"),
         ({"api_key": "k", "base_url": "http://h/v2#x"}, "base_url"),
         ({"api_key": "k", "base_url": "http://user:secret@h/v2"}, "without user"),
+        ({"api_key": "k", "timeout": "5"}, "timeout must be more than 0 seconds"),
+        ({"api_key": "k", "timeout": 0}, "timeout must be more than 0 seconds"),
+        ({"api_key": "k", "timeout": float("nan")}, "timeout must be more than 0 seconds"),
+        ({"api_key": "k", "max_retries": "2"}, "max_retries must be a whole number"),
+        ({"api_key": "k", "max_retries": -1}, "max_retries must be a whole number"),
+        ({"api_key": "k", "max_retries": True}, "max_retries must be a whole number"),
+        ({"api_key": "k", "http_client": 5}, "http_client must be an httpx"),
     ],
 )
 def test_wrong_settings_are_refused_at_once(

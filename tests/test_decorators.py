@@ -396,7 +396,7 @@ def test_every_argument_is_recorded(journal: Journal) -> None:
         (("args",), "full", {"arguments": {"number": 5}}),
         (("result",), "full", {"result": 6}),
         (("args", "result"), "full", {"arguments": {"number": 5}, "result": 6}),
-        (("args", "result"), "names", {"arguments": {"number": "int"}}),
+        (("args", "result"), "names", {"arguments": {"number": "int"}, "result": "int"}),
         (("args", "result"), "off", {}),
     ],
 )
@@ -482,3 +482,27 @@ def test_a_plan_takes_a_decorated_steps_description(journal: Journal) -> None:
         ["Of another"],
     ]
     assert kept
+
+
+def test_one_decorator_serves_several_functions(journal: Journal) -> None:
+    """Functions that are decorated with the same object are each about what their own docstring says."""
+    traced = plan_step(capture=())
+
+    @traced
+    def first() -> None:
+        """First doc."""
+
+    @traced
+    def second() -> None:
+        """Second doc."""
+
+    @traced
+    def third() -> None:
+        pass
+
+    with mission_run("m"):
+        first()
+        second()
+        third()
+    entered = {fact.step_id: fact.description for fact in journal() if isinstance(fact, facts.StepEntered)}
+    assert entered == {"first": "First doc.", "second": "Second doc.", "third": "third"}

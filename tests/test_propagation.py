@@ -25,6 +25,8 @@ import pytest
 
 import mission_tracer as mt
 from mission_tracer import _context, facts, recorder
+from mission_tracer._disk.directory import Directory
+from mission_tracer._disk.journal import iterate_lines
 
 Journal = Callable[[], list[facts.Fact]]
 
@@ -770,3 +772,92 @@ def test_a_run_stays_put_away_while_a_process_that_took_part_lives(api: Any, tmp
         f"{run.key}.jsonl",
         f"{run.key}.sent.jsonl",
     ]
+
+
+FORKS = """
+import os, sys
+import mission_tracer as mt
+
+ended, told = os.pipe()
+
+@mt.tool_call
+def tool():
+    child = os.fork()
+    if child == 0:
+        {child}
+    {parent}
+    mt.log_event("goes on")
+
+with mt.mission_run("m") as run, mt.plan_step("s"):
+    run.succeed("by hand")
+    tool()
+"""
+
+
+def fork(place: Path, child: str, parent: str) -> list[facts.Fact]:
+    """Run a program that forks inside of its blocks, until both processes have ended; return what they recorded."""
+    environ = {"MISSION_TRACER_DIR": str(place), "MISSION_TRACER_SENDER": "off", "MISSION_TRACER_LOG_LEVEL": "error"}
+    words = [sys.executable, "-c", FORKS.format(child=child, parent=parent)]
+    done = subprocess.run(words, env={**os.environ, **environ}, stdout=-1, timeout=60, check=False)
+    assert done.returncode == 0
+    directory = Directory(place)
+    [key] = directory.keys()
+    return [fact for line in iterate_lines(directory.journal(key)) if (fact := facts.read(line.content)) is not None]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("child", ["raise ValueError('in the child')", "sys.exit(0)", "sys.exit(3)", "return 'child'"])
+def test_a_forked_child_that_leaves_a_block_ends_nothing(tmp_path: Path, child: str) -> None:
+    """A child that unwinds through its parent's blocks ends neither the run, nor the step, nor the call."""
+    found = fork(tmp_path, child, "os.waitpid(child, 0)")
+    assert [fact.summary for fact in found if isinstance(fact, facts.RunClosed)] == ["by hand"]
+    assert [fact.status for fact in found if isinstance(fact, facts.StepLeft)] == ["completed"]
+    assert [text for text, _ in events(found)] == ["tool()", "goes on", "tool returned"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_whose_parent_is_gone_ends_what_it_began(tmp_path: Path) -> None:
+    """A program that becomes a daemon inside of a run ends it in the child that goes on."""
+    found = fork(tmp_path, "os.close(told); os.read(ended, 1); return", "os._exit(0)")
+    assert [text for text, _ in events(found)] == ["tool()", "tool returned"]
+    assert [fact.status for fact in found if isinstance(fact, facts.StepLeft)] == ["completed"]
+    assert [fact.summary for fact in found if isinstance(fact, facts.RunClosed)] == ["by hand"]
+
+
+@pytest.mark.parametrize("share", ["carry", "continue_run"])
+def test_what_is_left_open_in_a_continued_run_is_left_with_it(share: str, journal: Journal) -> None:
+    """A generator that stays suspended inside of a step does not keep a pool's thread in the run."""
+
+    def across() -> Iterator[int]:
+        with mt.plan_step("across"):
+            yield 1
+
+    suspended = []
+
+    def job(text: dict[str, str]) -> None:
+        if share == "carry":
+            suspended.append(across())
+            next(suspended[-1])
+            return
+        with mt.continue_run(text):
+            suspended.append(across())
+            next(suspended[-1])
+
+    with ThreadPoolExecutor(1) as pool:
+        with mt.mission_run("m"):
+            text = mt.inject()
+            pool.submit(mt.carry(job) if share == "carry" else job, text).result()
+        assert pool.submit(mt.current_run).result() is None
+    assert len(suspended) == 1
+
+
+def test_the_scope_of_asgi_is_a_carrier(journal: Journal) -> None:
+    """The header is found in what ASGI calls the scope: among the pairs of bytes under its `headers`."""
+    with mt.mission_run("m") as run:
+        text = mt.inject()["mission-run"].encode()
+        scope = {"type": "http", "path": "/", "headers": [(b"host", b"x"), (b"mission-run", text)]}
+        with mt.continue_run(scope) as continued:
+            assert continued is not None
+            assert continued.key == run.key
+        with mt.continue_run({"type": "http", "headers": [(b"host", b"x")]}) as continued:
+            assert continued is None

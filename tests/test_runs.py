@@ -218,3 +218,23 @@ def test_flushing_a_run_waits_for_that_run(api: Any) -> None:
         run.log_event("x")
         assert run.flush(20)
         assert len(api.only_run()["events"]) == 1
+
+
+def test_what_comes_after_the_end_is_said_and_left_out(journal: Journal, capfd: pytest.CaptureFixture[str]) -> None:
+    """A plan, a pause or a resumption of a run that has ended would never end: it is not recorded, and that is said."""
+    with mt.mission_run("m") as run:
+        pass
+    recorded = journal()
+    run.plan("late")
+    run.pause()
+    run.resume()
+    assert journal() == recorded
+    said = capfd.readouterr().err
+    assert all(f"{what} of a run that has ended is not recorded" in said for what in ("a plan", "a pause"))
+
+
+def test_a_wrong_timeout_waits_for_nothing(journal: Journal) -> None:
+    """`flush` and `wait_bound` raise nothing, whatever they are given."""
+    with mt.mission_run("m") as run:
+        assert run.flush("5") in {True, False}  # type: ignore[arg-type]
+        assert not run.wait_bound("5")  # type: ignore[arg-type]

@@ -44,6 +44,8 @@ def test_code_wins_over_the_environment() -> None:
         ("flush_timeout", "soon", "number of seconds"),
         ("flush_timeout", -1, "number of seconds"),
         ("flush_timeout", float("nan"), "number of seconds"),
+        ("request_timeout", 0, "more than 0"),
+        ("request_timeout", "soon", "number of seconds"),
         ("enabled", "perhaps", "true or false"),
         ("max_payload_bytes", "many", "whole number"),
         ("max_payload_bytes", 10, "256 or more"),

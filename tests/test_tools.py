@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 import mission_tracer as mt
-from mission_tracer import facts, mission_run, plan_step, tool_call
+from mission_tracer import facts, mission_run, plan_step, recorder, tool_call
 
 Journal = Callable[[], list[facts.Fact]]
 
@@ -148,3 +148,61 @@ def test_a_reduce_that_fails_loses_only_itself(journal: Journal) -> None:
     with mission_run("m"):
         assert list(numbers()) == [1]
     assert events(journal())[-1]["payload"]["result"] == "reduce failed: TypeError"
+
+
+def test_what_is_no_generator_is_not_reduced(journal: Journal) -> None:
+    """`reduce=` is for the items of a generator: what a function returns, or a block says, stays as it is."""
+
+    @tool_call(reduce="".join)
+    def model(*, stream: bool) -> Any:
+        return iter(["a", "b"]) if stream else "whole text"
+
+    @tool_call(reduce=list)
+    def nothing() -> Iterator[str]:
+        yield from ()
+
+    with mission_run("m"):
+        assert model(stream=False) == "whole text"
+        with tool_call("block", reduce=list) as call:
+            call.result({"a": 1})
+        assert list(nothing()) == []
+    results = [each["payload"]["result"] for each in events(journal()) if each["type"] == "tool_result"]
+    assert results == ["whole text", {"a": 1}, []]
+
+
+def test_a_call_ends_though_its_error_is_known(journal: Journal) -> None:
+    """An error passes through two tools: it is logged once, with the inner call, and the outer one has its result."""
+
+    @tool_call
+    def inner() -> None:
+        raise ValueError("deep")
+
+    @tool_call
+    def outer() -> None:
+        inner()
+
+    with mission_run("m"), pytest.raises(ValueError, match="deep"):
+        outer()
+    outer_call, inner_call, error, result = [(each["type"], each["payload"]) for each in events(journal())]
+    assert (error[0], error[1]["call_id"]) == ("error", inner_call[1]["call_id"])
+    assert (result[0], result[1]["call_id"]) == ("tool_result", outer_call[1]["call_id"])
+    assert (result[1]["raised"], "duration_ms" in result[1]) == ("ValueError: deep", True)
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "kept"),
+    [
+        ("full", {}, ({"number": 5}, "secret words")),
+        ("full", {"capture": ("result",)}, ({}, "secret words")),
+        ("full", {"capture": ()}, ({}, None)),
+        ("names", {}, ({"number": "int"}, "str")),
+        ("off", {}, ({}, None)),
+    ],
+)
+def test_a_block_keeps_what_a_call_would(mode: str, options: Any, kept: Any, journal: Journal) -> None:
+    """What a block is given as arguments and result is kept as far as its `capture` and the setting allow."""
+    recorder.configure(capture=mode, sender="off", log_level="off")
+    with mission_run("m"), tool_call("dial", arguments={"number": 5}, **options) as call:
+        call.result("secret words")
+    called, returned = (each["payload"] for each in events(journal()))
+    assert (called["arguments"], returned.get("result")) == kept

@@ -63,6 +63,19 @@ def check_mode(value: object, what: str) -> str:
     return mode
 
 
+def check_seconds(value: Any, what: str) -> float:
+    """Return a length of time in seconds as it is; infinity is one.
+
+    Raises:
+        TypeError, ValueError: It is no number, or less than 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{what} must be a number of seconds, not {value!r:.200}")
+    if not value >= 0:
+        raise ValueError(f"{what} must be 0 seconds or more, not {value!r}")
+    return value
+
+
 def check_callable(value: Any, what: str) -> Callable[..., Any]:
     """Return something that can be called as it is.
 

@@ -50,6 +50,27 @@ def process_id() -> int:
     return known[0] or _ask()
 
 
+def is_elsewhere(opener: int) -> bool:
+    """Say whether what a process began is still that process's to end: it is another one than this, and lives.
+
+    Args:
+        opener: The id of the process.
+    """
+    # One that has ended left its work to the child that goes on in its place, as daemons do.
+    return opener != process_id() and _lives(opener)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123 - pathlib is a slow import
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+
+
 def _ask() -> int:
     known[0] = os.getpid()
     return known[0]

@@ -20,6 +20,9 @@ class Scope(Protocol):
     def leave(self, before: Any) -> None:
         """Make current again what was current before it was entered."""
 
+    def follow(self) -> Callable[[Any], None] | None:
+        """Be told that a generator runs in it; return what takes in each of its items, `None`: they are not wanted."""
+
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Record how it ended; `GeneratorExit`: its consumer wanted no more."""
 
@@ -49,7 +52,7 @@ class _Driver:
 
     def __init__(self, scope: Scope | None) -> None:
         self._scope = scope
-        self._note: Callable[[Any], None] | None = getattr(scope, "note", None)
+        self._note: Callable[[Any], None] | None = None if scope is None else scope.follow()
         self._deeper: Any = None  # the scope of a block inside the generator that is open across a `yield`
         self._item: Any = None
         self._thrown: BaseException | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 from types import FunctionType
@@ -36,6 +37,8 @@ class Arguments:
     ) -> dict[str, Any]:
         """Give each argument under its parameter's name, defaults too; `**kwargs` stand beside the rest.
 
+        What a partial holds counts as given.
+
         Args:
             function: what is called.
             args: the positional arguments.
@@ -46,6 +49,8 @@ class Arguments:
             TypeError: there are more arguments than the function takes.
             ValueError: the function tells no signature.
         """
+        while type(function) is functools.partial:
+            args, kwargs, function = (*function.args, *args), {**function.keywords, **kwargs}, function.func
         defaults: Iterable[tuple[str, Any]]
         if type(function) is FunctionType and "__wrapped__" not in function.__dict__:
             code = function.__code__

@@ -106,6 +106,12 @@ class Capture:
         except Exception as error:  # noqa: BLE001 - capture never raises into the program
             return self._failed(error)
 
+    def result(self, value: Any) -> Any:
+        """Capture what came back, as far as the mode allows: its value, its type's name, or `None` for nothing."""
+        if value is None or self.mode == "off":
+            return None
+        return clean(type_name(type(value))) if self.mode == "names" else self.value(value)
+
     def mapping(self, value: Any) -> dict[str, Any]:
         """Capture a value as the object that the API wants: a mapping's entries, or anything else as its `result`."""
         shown = self.value(value if _is_mapping(value) else {"result": value})
@@ -136,13 +142,24 @@ class Capture:
                 named = self._arguments.bound(function, args, kwargs, skip_first=skip_first)
             except Exception:  # noqa: BLE001 - inspecting may run the callable's own code, and the call may be wrong
                 named = {"args": list(args[1:] if skip_first else args), "kwargs": dict(kwargs)}
-            if self.mode == "names":
-                named = {name: type_name(type(value)) for name, value in islice(named.items(), _MOST_NAMES)}
-                shown = {self._names.of(name)[0]: clean(kind) for name, kind in named.items()}
-                return self._fitting(shown, self.max_bytes)
-            return self._value(named, self.max_bytes)  # type: ignore[no-any-return]  # a dict stays a dict
+            return self._kept(named)
         except Exception as error:  # noqa: BLE001 - capture never raises into the program
             return self._failed(error)
+
+    def named(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Capture arguments that have their names already, as far as the mode keeps any."""
+        if self.mode == "off":
+            return {}
+        try:
+            return self._kept(dict(arguments))
+        except Exception as error:  # noqa: BLE001 - capture never raises into the program
+            return self._failed(error)
+
+    def _kept(self, named: dict[str, Any]) -> dict[str, Any]:
+        if self.mode == "names":
+            kinds = {name: type_name(type(value)) for name, value in islice(named.items(), _MOST_NAMES)}
+            return self._fitting({self._names.of(name)[0]: clean(kind) for name, kind in kinds.items()}, self.max_bytes)
+        return self._value(named, self.max_bytes)  # type: ignore[no-any-return]  # a dict stays a dict
 
     def text(self, value: Any, *, max_chars: int = _SUMMARY) -> str:
         """Capture a value as one readable line.

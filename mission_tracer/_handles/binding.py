@@ -4,58 +4,93 @@ from __future__ import annotations
 
 import time
 
+from mission_tracer._base.checks import check_seconds, unless_none
+from mission_tracer._base.guard import guarded
+from mission_tracer._context import Current
+from mission_tracer._disk.stream import Stream
 from mission_tracer.recorder import Recorder
 
 _GLANCE = 0.02  # seconds between two looks
 
 
-class Binding:
-    """Look a run's ids up: in this process's delivery, or in the delivery log that another process writes.
+class Bound(Current):
+    """Say a run's ids: they are in this process's delivery, or in the delivery log that another process writes.
 
     Args:
-        recorder: Whose runs they are.
+        recorder: Whose run it is.
+        stream: This process's share of the run; `None`: nothing is recorded.
     """
 
-    __slots__ = ("_ids", "_recorder")
+    __slots__ = ("_ids", "recorder", "stream")
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, stream: Stream | None) -> None:
+        self.recorder = recorder
+        self.stream = stream
         self._ids: tuple[str | None, str | None] = (None, None)
 
-    def ids(self, key: str) -> tuple[str | None, str | None]:
-        """Return the mission's and the run's id, each `None` while it is not known.
+    @property
+    def key(self) -> str:
+        """Our own id of the run, chosen before anything is sent; sorts by time. Empty when nothing is recorded."""
+        return self.stream.key if self.stream is not None else ""
+
+    @property
+    def mission_id(self) -> str | None:
+        """Telnyx's id of the mission, or `None` while it is not known."""
+        return self._look()[0]
+
+    @property
+    def run_id(self) -> str | None:
+        """Telnyx's id of the run, or `None` while it is not known."""
+        return self._look()[1]
+
+    @guarded(otherwise=False)
+    def wait_bound(self, timeout: float | None = None) -> bool:
+        """Block until Telnyx's ids are known; say whether they are.
+
+        Without an API key in this process it does not wait: nobody here would deliver the run.
+
+        Args:
+            timeout: The longest wait, in seconds; `None`: as long as the run may be delivered.
 
         Raises:
-            OSError: The delivery log cannot be read.
+            TypeError, ValueError: `timeout` is no number of seconds, and the setting `strict` is on.
         """
-        if self._ids[1] is None:
-            self._ids = self._recorder.delivery.ids(key)
-        return self._ids
-
-    def wait(self, key: str, timeout: float | None) -> bool:
-        """Block until the run's id is known, up to `timeout` seconds; say whether it is."""
-        deadline = _deadline(timeout)
-        progress = self._recorder.sender.progress
-        while self.ids(key)[1] is None and self._is_hopeful(key) and time.monotonic() < deadline:
+        deadline = time.monotonic() + self.patience(timeout)
+        while self._is_worth_waiting(deadline):
+            progress = self.recorder.sender.progress
             with progress:
                 progress.wait(min(_GLANCE, max(0.0, deadline - time.monotonic())))
-        return self.ids(key)[1] is not None
+        return self.run_id is not None
 
-    async def wait_async(self, key: str, timeout: float | None) -> bool:
-        """Wait as `wait` does, without blocking the event loop."""
+    async def await_bound(self, timeout: float | None = None) -> bool:
+        """Wait as `wait_bound` does, without blocking the event loop."""
         import asyncio  # the loop that runs this has imported it
 
-        deadline = _deadline(timeout)
-        while self.ids(key)[1] is None and self._is_hopeful(key) and time.monotonic() < deadline:  # noqa: ASYNC110
-            # Another process may be the one that comes to know.
+        deadline = time.monotonic() + self.patience(timeout)
+        while self._is_worth_waiting(deadline):  # noqa: ASYNC110 - another process may be the one that comes to know
             await asyncio.sleep(_GLANCE)
-        return self.ids(key)[1] is not None
+        return self.run_id is not None
 
-    def _is_hopeful(self, key: str) -> bool:
-        lane = self._recorder.roster.lane(key)
-        parked = lane is not None and lane.state.parked is not None
-        return self._recorder.settings.api_key is not None and not parked
+    @guarded(otherwise=0.0)
+    def patience(self, timeout: float | None) -> float:
+        """Read how long to wait, in seconds; not at all if it is no number of seconds."""
+        seconds = unless_none(check_seconds, timeout, "timeout")
+        return float("inf") if seconds is None else seconds
 
+    @guarded(otherwise=False)
+    def _is_worth_waiting(self, deadline: float) -> bool:
+        if self.stream is None or self.run_id is not None or self.recorder.delivery.is_offline:
+            return False
+        lane = self.recorder.roster.lane(self.key)
+        is_parked = lane is not None and lane.state.parked is not None
+        return not is_parked and time.monotonic() < deadline
 
-def _deadline(timeout: float | None) -> float:
-    return float("inf") if timeout is None else time.monotonic() + timeout
+    @guarded(otherwise=(None, None))
+    def _look(self) -> tuple[str | None, str | None]:
+        if self._ids[1] is None and self.stream is not None:
+            self._ids = self.recorder.delivery.ids(self.key)
+        return self._ids
+
+    def trouble(self, error: Exception, where: str) -> None:
+        """Take an error of ours, as the recorder does."""
+        self.recorder.trouble(error, where)

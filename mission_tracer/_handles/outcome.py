@@ -24,21 +24,22 @@ class Outcome(Struct):
     error: str | None = None
 
     def of_error(self, error: BaseException, capture: Capture) -> dict[str, Any]:
-        """Return how a run ends that raised: it fails, or is cancelled unless something else was said before."""
-        cancelled = is_cancellation(error)
+        """Return how a run ends that raised: it fails, or is cancelled unless it was said to have failed before."""
+        is_cancelled = is_cancellation(error) and self.status != "failed"
         return {
-            "status": (self.status or "cancelled") if cancelled else "failed",
+            "status": "cancelled" if is_cancelled else "failed",
             "summary": capture.text(self.summary, max_chars=_LONGEST) if self.summary else None,
             "error": self.error or say(error, capture),
         }
 
     def of_result(self, result: Any, seconds: float, capture: Capture) -> dict[str, Any]:
         """Return how a run ends that raised nothing; what was said by hand counts more than what came back."""
-        payload = result if self.payload is None else self.payload
-        if self.summary is not None:
-            summary = self.summary
-        else:
-            summary = capture.summary(payload if result is None else result) if capture.mode == "full" else ""
+        summary = self.summary
+        if summary is None:
+            summary = capture.summary(self.payload if result is None else result)
+        payload = self.payload
+        if payload is None:
+            payload = result if capture.mode == "full" else capture.result(result)
         status = self.status or "succeeded"
         took = f"{'finished in' if status == 'succeeded' else f'{status} after'} {seconds:.1f} s"
         return {

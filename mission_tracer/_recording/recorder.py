@@ -62,7 +62,7 @@ class Recorder:
         self._anywhere = anywhere
         self.runs: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._streams: weakref.WeakValueDictionary[str, Stream] = weakref.WeakValueDictionary()
-        self.watches_signals = False
+        self.on_sigterm: Callable[..., object] | None = None  # our handler, once it is set
         self.stays = False  # True: `configure` leaves it in place, since a test reads it
         self._predecessors: list[Recorder] = []
         self._room = Room(settings.max_memory_facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import weakref
 from abc import ABC, abstractmethod
@@ -214,11 +215,12 @@ class PlanStep(Block[Step]):
 
     def __call__(self, function: F) -> F:
         """Decorate a callable: each call is one step."""
-        self.about = self.about or _doc_of(function)
-        if self.about:
+        block = copy.copy(self)  # another function may be decorated with the same object, and is about something else
+        block.about = self.about or _doc_of(function)
+        if block.about:
             name = self._name or _name_of(function)
-            _described[name, getattr(function, "__module__", None)] = _described[name, None] = self
-        return super().__call__(function)
+            _described[name, getattr(function, "__module__", None)] = _described[name, None] = block
+        return record_calls(function, block)
 
     def _begin_call(
         self, recording: recorder.Recorder, function: Callable[..., Any], args: Any, kwargs: Any, *, bound: bool
@@ -288,8 +290,8 @@ class ToolCalls(Block[ToolCall]):
         if scope is None:
             _say_outside(recording, "tool_call")
             return None
-        arguments = {} if self._arguments is None else recording.capture.mapping(self._arguments)
-        return self._call(scope, self._name or "tool", arguments)
+        given = self._arguments if "args" in self._keeps else None
+        return self._call(scope, self._name or "tool", recording.capture.named(given or {}))
 
     def _call(self, scope: Run | Step, name: str, arguments: dict[str, Any]) -> ToolCall:
         return ToolCall(scope, name, arguments, keeps_result="result" in self._keeps, reduce=self._reduce)

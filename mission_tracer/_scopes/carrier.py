@@ -63,6 +63,8 @@ def read(carrier: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> dict[str, st
         word = _text(name).lower().replace("_", "-")
         if word in _NAMES:
             found[word] = value
+        elif name == "headers" and isinstance(value, (list, tuple)):  # ASGI's scope
+            return read(value)
     for word in _NAMES:
         if word in found:
             return _parse(_text(found[word]))

@@ -57,10 +57,13 @@ class Share:
         return before
 
     def leave(self, before: Any) -> None:
-        """Make current again what was before, unless something else is by now."""
-        if _context.scope.get() is self.scope:
+        """Make current again what was before, as `Current.leave` does."""
+        if _context.is_in(self.scope):
             _context.scope.set(before[0])
             _context.owner.set(before[1])
+
+    def follow(self) -> None:
+        """Want no items of a generator."""
 
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Stop taking part; the last one to stop lets go of a journal that others began."""

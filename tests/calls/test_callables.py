@@ -31,6 +31,9 @@ class Note:
     def leave(self, before: Any) -> None:
         self.log.append(("leave", before))
 
+    def follow(self) -> None:
+        pass
+
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         self.log.append(("end", result, error))
 

@@ -87,12 +87,14 @@ class Unhashable(Callable):
         (Unhashable(), {"a": 1}),
         (Callable().method, {"a": 1}),
         (Callable.of_class, {"a": 1}),
-        (functools.partial(plain, 0), {"b": 1, "c": 3}),
+        (functools.partial(plain, 0), {"a": 0, "b": 1, "c": 3}),
+        (functools.partial(plain, 0, c=7), {"a": 0, "b": 1, "c": 7}),
+        (functools.partial(functools.partial(plain, 0), 5), {"a": 0, "b": 5, "rest": (1,), "c": 3}),
         (abs, {"x": 1}),
     ],
 )
 def test_every_callable_with_a_signature_is_understood(function: Any, expected: dict[str, Any]) -> None:
-    """Callable objects, bound methods, partials and builtins are bound by their signature, each time."""
+    """Callable objects, bound methods, partials (with what they hold) and builtins are bound by their signature."""
     assert bound(function, 1) == expected
     assert bound(function, 1) == expected
 

@@ -21,12 +21,12 @@ CAPTURE = Capture(strict=True)
         ("cancelled", ValueError("x"), "failed"),
         (None, KeyboardInterrupt(), "cancelled"),
         (None, asyncio.CancelledError(), "cancelled"),
-        ("succeeded", KeyboardInterrupt(), "succeeded"),
+        ("succeeded", KeyboardInterrupt(), "cancelled"),
         ("failed", asyncio.CancelledError(), "failed"),
     ],
 )
 def test_what_is_raised(said: str | None, error: BaseException, status: str) -> None:
-    """An error makes a run failed whatever was said; a cancellation makes it cancelled if nothing was said."""
+    """An error makes a run failed whatever was said; a cancellation makes it cancelled unless it had failed."""
     assert Outcome(said).of_error(error, CAPTURE)["status"] == status
 
 
@@ -78,6 +78,15 @@ def test_without_capture_the_result_is_not_summed_up() -> None:
     off = Capture(mode="off", strict=True)
     assert Outcome().of_result("Chicago", 1.0, off)["summary"] == "finished in 1.0 s"
     assert Outcome(summary="by hand").of_result("Chicago", 1.0, off)["summary"] == "by hand"
+
+
+def test_of_a_result_the_type_can_be_kept_alone() -> None:
+    """In the mode `names` a result is its type; a payload given by hand is kept whole."""
+    names = Capture(mode="names", strict=True)
+    ending = Outcome().of_result({"city": "Chicago"}, 1.0, names)
+    assert (ending["payload"], ending["summary"]) == ({"result": "dict"}, "dict")
+    assert Outcome(payload={"a": 1}).of_result(None, 1.0, names)["payload"] == {"a": 1}
+    assert Outcome().of_result({"a": 1}, 1.0, Capture(mode="off", strict=True))["payload"] is None
 
 
 def test_what_is_said_is_bounded() -> None:

@@ -78,6 +78,30 @@ def test_a_handler_set_later_replaces_ours(tmp_path: Path) -> None:
     assert closed.error != "ended by SIGTERM"
 
 
+def test_a_handler_set_later_is_followed_from_the_next_run_on(tmp_path: Path) -> None:
+    """A handler that the program sets after `configure` follows ours as soon as a run begins."""
+    before = "mt.configure(handle_signals=True)\nsignal.signal(signal.SIGTERM, own)"
+    status, said, closed = run(tmp_path, before)
+    assert (status, said, closed.error) == (7, "own handler\n", "ended by SIGTERM")
+
+
+def test_configured_in_the_main_thread_it_holds_for_runs_of_others(tmp_path: Path) -> None:
+    """`configure(handle_signals=True)` in the main thread closes runs that are opened in other threads."""
+    before = """
+mt.configure(handle_signals=True)
+opened = threading.Event()
+def work():
+    with mt.mission_run("Wash windows"):
+        opened.set()
+        threading.Event().wait()
+threading.Thread(target=work, daemon=True).start()
+opened.wait()
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    status, said, closed = run(tmp_path, before)
+    assert (status, said, closed.error) == (-signal.SIGTERM, "", "ended by SIGTERM")
+
+
 def test_a_run_outside_of_the_main_thread_watches_nothing(tmp_path: Path) -> None:
     """From another thread no handler can be set: the first run there leaves SIGTERM as it is, without an error."""
     before = """

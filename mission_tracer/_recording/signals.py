@@ -6,21 +6,22 @@ import os
 import signal
 import threading
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from mission_tracer.recorder import Recorder
+if TYPE_CHECKING:
+    from mission_tracer._recording.recorder import Recorder
 
 
 def close_on_sigterm(recording: Recorder) -> None:
-    """Chain a SIGTERM handler that closes this process's runs as failed, with the signal's name.
+    """Chain a SIGTERM handler that closes this process's runs as failed, with the signal's name, unless it is there.
 
-    The program's own handler, or the default, follows. A handler that the program sets later replaces ours; a forked
-    child's SIGTERM leaves its parent's runs alone. Signals can be handled only from the main thread: elsewhere
-    nothing is done.
+    The program's own handler, or the default, follows. A handler that the program sets later replaces ours, until the
+    next run begins; a forked child's SIGTERM leaves its parent's runs alone. Signals can be handled only from the main
+    thread: elsewhere nothing is done.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return
-    recording.watches_signals = True
     before = signal.getsignal(signal.SIGTERM)
+    if before is recording.on_sigterm or threading.current_thread() is not threading.main_thread():
+        return
     owner = os.getpid()
 
     def close(number: int, frame: FrameType | None) -> None:
@@ -35,4 +36,5 @@ def close_on_sigterm(recording: Recorder) -> None:
         elif before != signal.SIG_IGN:
             os.kill(os.getpid(), number)
 
+    recording.on_sigterm = close
     signal.signal(signal.SIGTERM, close)
