@@ -156,7 +156,9 @@ class Settings:
         variable=False,
     )
     max_payload_bytes: int = _setting(
-        _count(256), 32768, "The most that is kept of one payload, in bytes of JSON; more is cut with a marker."
+        _count(256),
+        32768,
+        "The most that is kept of one payload, in bytes of JSON, 256 or more; what is larger is cut with a marker.",
     )
     flush_timeout: float = _setting(
         _seconds, 30.0, "The longest wait at exit, in seconds; what is left stays in the journal."
@@ -200,7 +202,7 @@ class Settings:
     log_level: str = _setting(
         _choice("debug", "info", "warning", "error", "off"),
         "warning",
-        "The least level of our own lines on standard error.",
+        "The least level of our own lines on standard error: `debug`, `info`, `warning`, `error` or `off`.",
     )
 
     @classmethod
