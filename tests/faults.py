@@ -241,6 +241,10 @@ def _html_200(exchange: Exchange) -> None:
     exchange.page(200, "Log in to the hotel's network")
 
 
+def _json_200(exchange: Exchange) -> None:
+    exchange.handler.say(200, [("content-type", "application/json")], b'{"status": "maintenance"}')
+
+
 def _slow(exchange: Exchange) -> None:
     reply = exchange.forward()
     exchange.wait("slow")
@@ -305,6 +309,7 @@ KINDS: dict[str, Callable[[Exchange], None]] = {
     "half": _half,
     "html_502": _html_502,
     "html_200": _html_200,
+    "json_200": _json_200,
     "slow": _slow,
     "dribble": _dribble,
     "delay": _delay,

@@ -41,6 +41,7 @@ PASSING = (
     "half",
     "html_502",
     "html_200",
+    "json_200",
     "redirect",
     "dribble",
     "slow",

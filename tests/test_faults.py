@@ -67,6 +67,7 @@ def post(base_url: str, timeout: float = 5.0) -> httpx.Response:
         ("503", 503, 0),
         ("html_502", 502, 0),
         ("html_200", 200, 0),
+        ("json_200", 200, 0),
         ("redirect", 307, 0),
         ("413", 413, 0),
     ],

@@ -258,11 +258,11 @@ def _success(status: int, content: bytes) -> Answer | Lost:
         body: Any = msgspec.json.decode(content)
     except (msgspec.DecodeError, RecursionError):
         body = None
-    if not isinstance(body, dict):
+    if not isinstance(body, dict) or "data" not in body:
         return Lost(f"{status} with a body that is not the API's: {excerpt(content)}", status=status, answered=True)
     meta = body.get("meta")
     pages = meta.get("total_pages") if isinstance(meta, dict) else None
-    return Answer(status, body.get("data"), pages if isinstance(pages, int) else 1 << 30)
+    return Answer(status, body["data"], pages if isinstance(pages, int) else 1 << 30)
 
 
 def _say(error: Exception) -> str:

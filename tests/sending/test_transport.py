@@ -18,6 +18,8 @@ import pytest
 import mission_tracer._sending.transport as transport_module
 from mission_tracer._planning.actions import Answer, Call, Lost
 from mission_tracer._sending.transport import Transport
+from tests.scripted import Answer as Reply
+from tests.scripted import scripted_server
 
 Start = Callable[[dict[str, str], bytes], Transport]
 
@@ -71,6 +73,34 @@ def test_an_answer_that_cannot_be_unpacked_is_no_answer(
     answer = answers({"content-encoding": "gzip"}, b"not packed at all").exchange(CALL)
     assert isinstance(answer, Lost)
     assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply(204), Answer),
+        (Reply(200, {"data": {}}), Answer),
+        (Reply(200, {"data": None}), Answer),
+        (Reply(200, {"status": "maintenance"}), Lost),
+        (Reply(200, []), Lost),
+        (Reply(200), Lost),
+    ],
+)
+def test_a_success_has_data_or_says_that_it_has_none(reply: Reply, kind: type) -> None:
+    """Every answer of the API has `data`, but for a 204: any other comes from somebody else, and tells nothing."""
+    call = Call("missions.runs.telnyx_agents.unlink", {"mission_id": "m", "run_id": "r", "telnyx_agent_id": "a"})
+    assert type(told(reply, call)) is kind
+
+
+def told(reply: Reply, call: Call = CALL) -> Any:
+    """Put one question to a server that answers so."""
+    with scripted_server() as server:
+        server.answer(reply)
+        transport = Transport(server.url, "k", timeout=10, user_agent="test")
+        try:
+            return transport.exchange(call)
+        finally:
+            transport.close()
 
 
 class Counting(http.server.ThreadingHTTPServer):
