@@ -245,6 +245,10 @@ def _json_200(exchange: Exchange) -> None:
     exchange.handler.say(200, [("content-type", "application/json")], b'{"status": "maintenance"}')
 
 
+def _hollow(exchange: Exchange) -> None:
+    exchange.handler.say(200, [("content-type", "application/json")], b'{"data": {}}')
+
+
 def _slow(exchange: Exchange) -> None:
     reply = exchange.forward()
     exchange.wait("slow")
@@ -310,6 +314,7 @@ KINDS: dict[str, Callable[[Exchange], None]] = {
     "html_502": _html_502,
     "html_200": _html_200,
     "json_200": _json_200,
+    "hollow": _hollow,
     "slow": _slow,
     "dribble": _dribble,
     "delay": _delay,

@@ -97,6 +97,16 @@ def test_what_passes_leaves_no_trace(kind: str, server: str, proxy: FaultyProxy)
     assert len(met) == len(OPERATIONS)
 
 
+@pytest.mark.parametrize("what", ["create the mission", "create the run"])
+def test_a_creation_that_was_not_told_of_is_made(what: str, server: str, proxy: FaultyProxy) -> None:
+    """A creation whose answer has the form of one and says nothing is looked for, and made if it is not there."""
+    name = f"hollow {what} {uuid.uuid4()}"
+    proxy.change(script=[{"kind": "hollow", "match": OPERATIONS[what]}])
+    record(name)
+    deliver_whole()
+    assert read_back(server, name) == WHOLE
+
+
 REFUSED = ("400", "404", "409", "413", "422")
 """What the server may refuse a request with that could be right another time, or smaller."""
 

@@ -68,6 +68,7 @@ def post(base_url: str, timeout: float = 5.0) -> httpx.Response:
         ("html_502", 502, 0),
         ("html_200", 200, 0),
         ("json_200", 200, 0),
+        ("hollow", 200, 0),
         ("redirect", 307, 0),
         ("413", 413, 0),
     ],

@@ -234,8 +234,9 @@ class Courier:
     # ---- calls ----
 
     def _call(self, item: Item, call: Call, exchange: Exchange) -> Answer:
-        # A flow that starts again is not to repeat what was acknowledged: it gets the answer of the first time.
-        is_change = OPERATIONS[call.operation].method != "GET" and not call.keyed
+        # A flow that starts again is not to repeat an acknowledged change: it gets the answer of the first time.
+        # A creation is guarded by its intent, and by what the flow notes once it has understood the answer.
+        is_change = OPERATIONS[call.operation].method != "GET" and call.intent is None
         ticket = (call.operation, *call.path.values(), msgspec.json.encode(call.body)) if is_change else None
         if ticket in item.answers:
             return item.answers[ticket]

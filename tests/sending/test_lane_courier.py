@@ -248,6 +248,11 @@ def test_an_answer_without_its_form_is_asked_for_again(data: Any) -> None:
     assert "could not be understood" in outcome.why
     assert sent[-1] == "create"
     assert opened.failures == 1
+    outcome, sent = bench.carry(opened)
+    assert isinstance(outcome, Pause)
+    assert (outcome.delay, sent) == (SETTLE, [])
+    bench.now += SETTLE
+    assert bench.carry(opened, Answer(200, [])) == ([], ["list", "create", "update"])
 
 
 def test_a_run_that_is_gone_is_parked() -> None:
@@ -323,6 +328,15 @@ def test_a_mission_that_is_gone_is_forgotten(directory: Directory) -> None:
     known = directory.recall("http://here", "m")
     assert known is not None
     assert known.mission_id == "m"
+
+
+def test_a_mission_that_is_gone_at_once_is_created_anew() -> None:
+    """A mission that was created a moment ago and is gone is created once more, whatever was said of the first one."""
+    bench, none, made = Bench(bound=False), Answer(200, []), Answer(201, {"mission_id": "first"})
+    outcome, sent = bench.carry(item(OPENED), none, made, none, Answer(404, why="no such mission"))
+    assert outcome == []
+    assert sent == [*["list", "create"] * 4, "update"]
+    assert bench.state.mission_id == "m"
 
 
 @pytest.mark.parametrize("age", [0.0, TIMEOUT + SETTLE])
