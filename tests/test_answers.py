@@ -14,6 +14,7 @@ import mission_tracer as mt
 from mission_tracer import recorder
 from mission_tracer._disk.books import count_files
 from mission_tracer._disk.directory import Directory
+from mission_tracer._planning.actions import POISONED
 from mission_tracer.dead import listing, retry
 from mission_tracer.recorder import Recorder
 from mission_tracer.settings import Settings
@@ -189,6 +190,23 @@ def test_an_outage_gives_nothing_up(server: str, proxy: FaultyProxy) -> None:
     proxy.change(rules=[])
     deliver_whole()
     assert read_back(server, name) == WHOLE
+
+
+def test_nothing_is_given_up_for_a_look_that_fails(server: str, proxy: FaultyProxy) -> None:
+    """An event that cannot be tried any more, because the server cannot be asked for its run, waits, and arrives."""
+    name = f"look {uuid.uuid4()}"
+    look = r"GET .*/runs/[^/]+$"
+    broken = [
+        {"kind": "500_before", "match": OPERATIONS["log an event"], "body": "victim"},
+        {"kind": "500_before", "match": look},
+    ]
+    proxy.change(rules=broken)
+    with mt.mission_run(name):
+        mt.log_event("victim")
+    wait_for(lambda: len(proxy.seen(look)) > POISONED)
+    proxy.change(rules=[])
+    deliver_whole()
+    assert [event[2] for event in read_back(server, name)["events"]] == ["victim"]
 
 
 def test_an_overload_is_given_the_time_it_asks_for(server: str, proxy: FaultyProxy) -> None:

@@ -40,6 +40,9 @@ Exchange: TypeAlias = Callable[[Call], "Answer | Unsent | Lost"]
 _FAR = frozenset({0, 502, 503, 504})
 """The statuses that tell of the way to the server, not of the request; 0 is none at all."""
 
+_LOOK = "missions.runs.retrieve"
+"""The request that tells of the run, and of no fact: while the server fails on it, it is out altogether."""
+
 _CREATE_MISSION = "create_mission"
 _LOOK_AGAIN = 0.05  # seconds
 
@@ -94,8 +97,9 @@ class Pause:
 
 
 class _Stop(Exception):  # noqa: N818 - control flow inside this file
-    def __init__(self, pause: Pause) -> None:
+    def __init__(self, pause: Pause, *, is_fault: bool = False) -> None:
         self.pause = pause
+        self.is_fault = is_fault  # the fact may be to blame
 
 
 class Courier:
@@ -157,9 +161,8 @@ class Courier:
         try:
             return self._drive(item, deliver(fact, situation), exchange)
         except _Stop as stop:
-            is_fault = not (stop.pause.everywhere or stop.pause.quiet)
-            item.failures += is_fault
-            return self._leave_out(item, fact, situation, exchange, stop.pause) if is_fault else stop.pause
+            item.failures += stop.is_fault
+            return self._leave_out(item, fact, situation, exchange, stop.pause) if stop.is_fault else stop.pause
         except Park as reason:
             self.note(records.Parked(str(reason)))
             return Pause(str(reason), delay=0.0)
@@ -257,15 +260,16 @@ class Courier:
             return outcome
         if isinstance(outcome, Unsent):
             self._withdraw(call)
-            raise _Stop(
-                Pause(outcome.why, asked=outcome.after, everywhere=not outcome.here, locked_out=outcome.locked_out)
-            )
-        self._lose(call, outcome, is_change=is_change, closing=isinstance(item.fact, facts.RunClosed))
-        failed = outcome.status >= 500 and outcome.status not in _FAR
-        item.blamed += failed and call.intent is not None and not call.keyed
-        if call.tolerant and failed:
-            return Answer(outcome.status, why=outcome.why)
-        raise _Stop(Pause(outcome.why, asked=outcome.after, everywhere=outcome.status in _FAR))
+            everywhere = not outcome.here
+            pause = Pause(outcome.why, asked=outcome.after, everywhere=everywhere, locked_out=outcome.locked_out)
+        else:
+            self._lose(call, outcome, is_change=is_change, closing=isinstance(item.fact, facts.RunClosed))
+            failed = outcome.status >= 500 and outcome.status not in _FAR
+            item.blamed += failed and call.intent is not None and not call.keyed
+            if call.tolerant and failed:
+                return Answer(outcome.status, why=outcome.why)
+            pause = Pause(outcome.why, asked=outcome.after, everywhere=outcome.status in _FAR)
+        raise _Stop(pause, is_fault=not pause.everywhere and call.operation != _LOOK)
 
     def _intend(self, intent: str) -> None:
         now = self._clock()

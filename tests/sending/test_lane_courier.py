@@ -276,6 +276,16 @@ def test_a_poisoned_fact_is_given_up_when_the_server_takes_a_note() -> None:
         assert bench.state.parked is None
 
 
+def test_a_fact_is_not_blamed_for_a_look_at_its_run() -> None:
+    """While the server cannot be asked for the run, nothing is held against a fact, and none is given up."""
+    for look in (Lost("500", status=500, answered=True), Lost("408", status=408), Unsent("not you", here=True)):
+        bench, event = Bench(), item(EVENT)
+        event.failures = POISONED
+        outcome, sent = bench.carry(event, look)
+        assert isinstance(outcome, Pause)
+        assert (sent, event.failures) == (["retrieve"], POISONED)
+
+
 # ---- how quick the server is ----
 
 
