@@ -108,6 +108,18 @@ def test_a_creation_that_was_not_told_of_is_made(what: str, server: str, proxy: 
     assert read_back(server, name) == WHOLE
 
 
+def test_a_conflict_with_a_request_under_way_passes(server: str, proxy: FaultyProxy) -> None:
+    """An event whose first answer was lost arrives once, also if it is called a conflict with that first request."""
+    name = f"conflict {uuid.uuid4()}"
+    pattern = OPERATIONS["log an event"]
+    proxy.change(script=[{"kind": "delay", "match": pattern, "seconds": 0.3}, {"kind": "409", "match": pattern}])
+    with mt.mission_run(name):
+        mt.log_event("slow")
+    deliver_whole()
+    assert [event[2] for event in read_back(server, name)["events"]] == ["slow"]
+    assert len(proxy.plan.script) == 0
+
+
 REFUSED = ("400", "404", "409", "413", "422")
 """What the server may refuse a request with that could be right another time, or smaller."""
 

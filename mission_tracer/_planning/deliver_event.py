@@ -19,7 +19,7 @@ from mission_tracer._planning.actions import (
     park_if_gone,
     select,
 )
-from mission_tracer._planning.records import Unsent
+from mission_tracer._planning.records import Intended, Unsent
 
 KEY_TRUST = 300.0
 """How long an idempotency key is relied on, in seconds. Nobody says how long the server keeps one, so an event whose
@@ -43,8 +43,12 @@ def post_event(body: bytes | msgspec.Raw, at: Situation) -> Flow:
     if answer.ok:
         return
     yield from park_if_gone(answer, at)
-    if answer.status == 409 and (yield from _exists(body, at)):
-        return
+    if answer.status == 409:
+        if (yield from _exists(body, at)):
+            return
+        if first is not None:  # the first request may be under way still, with which this one is then in conflict
+            yield Intended(intent, first)
+            yield Settle(intent)
     for smaller in _smaller(answer.status, body):
         retry: Answer = yield _post(smaller, at)
         if retry.ok:

@@ -9,7 +9,7 @@ import pytest
 from mission_tracer import facts
 from mission_tracer._planning.actions import POISONED, STUBBORN, Answer, Settle
 from mission_tracer._planning.deliver_event import KEY_TRUST, leave_out
-from mission_tracer._planning.records import Unsent
+from mission_tracer._planning.records import Intended, Unsent
 from tests.flows import KEY, OK, Course, bound, drive, fact, no
 
 BODY: dict[str, Any] = {
@@ -63,6 +63,15 @@ def test_an_event_is_known_by_its_key_or_our_mark(item: dict[str, Any], same: bo
     course = drive(event(step_id=None), bound(), no(409), found)
     assert course.calls == ["events.log", "events.list"]
     assert course.refused == ([] if same else ["no 409"])
+
+
+@pytest.mark.parametrize("known", [{"sent_at": 990.0}, {"state": bound(intents={"event:7": 990.0})}])
+def test_a_conflict_with_a_request_that_may_be_under_way_is_awaited(known: dict[str, Any]) -> None:
+    """An event that may have been sent, and is not there, is refused for a conflict only once the first must show."""
+    state = known.pop("state", bound())
+    course = drive(event(step_id=None), state, no(409), Answer(200, []), now=1000.0, position=7, **known)
+    assert course.others[:2] == [Intended("event:7", 990.0), Settle("event:7")]
+    assert course.refused == ["no 409"]
 
 
 @pytest.mark.parametrize("status", [400, 404, 422])

@@ -152,6 +152,25 @@ def test_a_lost_creation_is_looked_for_when_its_effect_must_show(answered: bool,
     assert bench.state.intents == {}
 
 
+@pytest.mark.parametrize("dead", [False, True])
+def test_an_event_whose_first_request_may_be_under_way_is_no_conflict(dead: bool) -> None:
+    """A conflict with an event's first request, of this sender or of one that died, is awaited before it counts."""
+    conflict, nothing = Answer(409, why="it is under way"), Answer(200, [])
+    for last, refused in ((OK, 0), (conflict, 1)):
+        bench, event = Bench(), item(EVENT)
+        if dead:
+            event.sent_at = bench.now - TIMEOUT
+        else:
+            bench.carry(event, Lost("reset"))
+        outcome, sent = bench.carry(event, conflict, nothing)
+        assert isinstance(outcome, Pause)
+        assert (outcome.delay, outcome.quiet, sent) == (SETTLE, True, ["events.log", "events.list"])
+        bench.now += SETTLE
+        outcome, _ = bench.carry(event, last, nothing)
+        assert isinstance(outcome, list)
+        assert len(outcome) == refused
+
+
 @pytest.mark.parametrize(("age", "waits"), [(0.0, SETTLE), (TIMEOUT + 3, 2.0), (TIMEOUT + SETTLE, None)])
 def test_what_another_process_began_is_awaited_by_its_age(age: float, waits: float | None) -> None:
     """An intent of an earlier process is awaited as long as its request may be under way and its effect hidden."""
