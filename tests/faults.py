@@ -233,6 +233,10 @@ def _half(exchange: Exchange) -> None:
     exchange.handler.say(reply.status, reply.headers, reply.body[: len(reply.body) // 2])
 
 
+def _html_404(exchange: Exchange) -> None:
+    exchange.page(404, "default backend - 404")
+
+
 def _html_502(exchange: Exchange) -> None:
     exchange.page(502, "Bad Gateway")
 
@@ -311,6 +315,7 @@ KINDS: dict[str, Callable[[Exchange], None]] = {
     "hang_after": _hang_after,
     "truncate": _truncate,
     "half": _half,
+    "html_404": _html_404,
     "html_502": _html_502,
     "html_200": _html_200,
     "json_200": _json_200,
@@ -321,7 +326,7 @@ KINDS: dict[str, Callable[[Exchange], None]] = {
     "kill_before": _kill_before,
     "kill_after": _kill_after,
     "redirect": _redirect,
-    **{str(status): _status(status) for status in (400, 401, 403, 404, 408, 409, 413, 422, 501, 504)},
+    **{str(status): _status(status) for status in (400, 401, 402, 403, 404, 408, 409, 413, 422, 423, 501, 504)},
 }
 
 

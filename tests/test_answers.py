@@ -40,6 +40,7 @@ PASSING = (
     "hang_after",
     "truncate",
     "half",
+    "html_404",
     "html_502",
     "html_200",
     "json_200",
@@ -48,7 +49,9 @@ PASSING = (
     "slow",
     "delay",
     "401",
+    "402",
     "403",
+    "423",
 )
 """What passes: nothing of it may be lost or seen twice, whichever request meets it."""
 

@@ -65,6 +65,7 @@ def post(base_url: str, timeout: float = 5.0) -> httpx.Response:
         ("500_after", 500, 1),
         ("429", 429, 0),
         ("503", 503, 0),
+        ("html_404", 404, 0),
         ("html_502", 502, 0),
         ("html_200", 200, 0),
         ("json_200", 200, 0),

@@ -1,7 +1,8 @@
 """Make one HTTP exchange for the sender, and say which of four things came of it.
 
 `Answer`   the server decided: a success with a usable body, or a refusal for good (4xx);
-`Unsent`   the request certainly had no effect: no connection, or the server put it off (429) or does not let us in;
+`Unsent`   the request certainly had no effect: no connection, or the server put it off (such as 429), does not let us
+           in, or was not reached by what answers for it;
 `Lost`     nobody knows: the connection broke, time ran out, the server failed (5xx, 408), or its success is unreadable.
 """
 
@@ -26,6 +27,9 @@ from mission_tracer.errors import excerpt, explain
 
 _CONNECT = 5.0
 _LOCKED_OUT = {401, 403}
+_NOT_NOW = _LOCKED_OUT | {402, 407, 421, 423, 425, 429}
+_NOBODY = {404, 405, 410, 451}  # for good only in the API's own form: a gateway that has no way to it says the same
+_HERE = _NOBODY | {403, 423, 425}  # may be said of a single mission or run, such as one of another account
 _ON_THE_WAY = {408, 502, 503, 504}
 _MOST = 64 * 1024 * 1024  # bytes of one answer; more is no answer of the API's
 _KEPT = 3.0  # seconds; shorter than any server's own patience: a connection that it is about to close loses a request
@@ -182,13 +186,10 @@ class Transport:
         headers = httpx.Headers(response.headers)
         why = explain(status, headers.get("content-type"), content)
         after = retry_after(headers, self._clock())
-        if status in _LOCKED_OUT:
-            # 403 may be said of a single mission, such as one of another account.
-            return Unsent(why, after, locked_out=True, here=status == 403)
         if status < 400:
             return Unsent(f"{why}; the server redirects, set base_url to the final address", after)
-        if status == 429:
-            return Unsent(why, after)
+        if status in _NOT_NOW or (status in _NOBODY and not isinstance(_json(content), dict)):
+            return Unsent(why, after, locked_out=status in _LOCKED_OUT, here=status in _HERE)
         if status == 408 or status >= 500:
             # What stands between us and the server answers for it, and the server may still be at it.
             return Lost(why, after, status, answered=status not in _ON_THE_WAY)
@@ -254,15 +255,19 @@ def _encoded(call: Call) -> bytes:
 def _success(status: int, content: bytes) -> Answer | Lost:
     if status == 204:
         return Answer(status)
-    try:
-        body: Any = msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError):
-        body = None
+    body = _json(content)
     if not isinstance(body, dict) or "data" not in body:
         return Lost(f"{status} with a body that is not the API's: {excerpt(content)}", status=status, answered=True)
     meta = body.get("meta")
     pages = meta.get("total_pages") if isinstance(meta, dict) else None
     return Answer(status, body["data"], pages if isinstance(pages, int) else 1 << 30)
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _say(error: Exception) -> str:

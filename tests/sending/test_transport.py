@@ -11,12 +11,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import mission_tracer._sending.transport as transport_module
-from mission_tracer._planning.actions import Answer, Call, Lost
+from mission_tracer._planning.actions import Answer, Call, Lost, Unsent
 from mission_tracer._sending.transport import Transport
 from tests.scripted import Answer as Reply
 from tests.scripted import scripted_server
@@ -90,6 +91,28 @@ def test_a_success_has_data_or_says_that_it_has_none(reply: Reply, kind: type) -
     """Every answer of the API has `data`, but for a 204: any other comes from somebody else, and tells nothing."""
     call = Call("missions.runs.telnyx_agents.unlink", {"mission_id": "m", "run_id": "r", "telnyx_agent_id": "a"})
     assert type(told(reply, call)) is kind
+
+
+WORDS = {"errors": [{"title": "no"}]}
+PAGE = b"<html>default backend - 404</html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        *((status, WORDS, Unsent("", after=7.0)) for status in (402, 407, 421, 429)),
+        *((status, WORDS, Unsent("", after=7.0, here=True)) for status in (423, 425)),
+        *((status, WORDS, Answer(status)) for status in (404, 405, 410, 418, 451)),
+        *((status, PAGE, Unsent("", after=7.0, here=True)) for status in (404, 405, 410, 451)),
+        *((status, PAGE, Answer(status)) for status in (400, 413, 422)),
+    ],
+)
+def test_what_may_be_taken_later_is_no_refusal(status: int, body: Any, outcome: Answer | Unsent) -> None:
+    """What says "not now", or that nobody is there and is not the API's, had no effect; what remains is for good."""
+    reply = told(Reply(status, body, {"retry-after": "7"}))
+    assert isinstance(reply, type(outcome))
+    assert str(status) in reply.why
+    assert replace(reply, why="") == outcome
 
 
 def told(reply: Reply, call: Call = CALL) -> Any:
