@@ -123,6 +123,18 @@ def test_a_conflict_with_a_request_under_way_passes(server: str, proxy: FaultyPr
     assert len(proxy.plan.script) == 0
 
 
+def test_a_run_that_seems_to_be_gone_goes_on(server: str, proxy: FaultyProxy) -> None:
+    """A run that the server does not know for a moment is not parked: it arrives whole."""
+    name = f"gone {uuid.uuid4()}"
+    proxy.change(
+        script=[{"kind": "404", "match": OPERATIONS["log an event"]}, {"kind": "404", "match": r"GET .*/runs/[^/]+$"}]
+    )
+    record(name)
+    deliver_whole()
+    assert read_back(server, name) == WHOLE
+    assert len(proxy.plan.script) == 0
+
+
 REFUSED = ("400", "404", "409", "413", "422")
 """What the server may refuse a request with that could be right another time, or smaller."""
 

@@ -206,15 +206,16 @@ def give_up(at: Situation, answer: Answer, what: str) -> NoReturn:
 
 
 def park_if_gone(answer: Answer, at: Situation) -> Flow:
-    """Give the lane up when a 404 means that the run itself is not there.
+    """Give the lane up when a 404 means that the run itself is not there, unless that passes.
 
     Raises:
         Park: The run is gone.
+        Again: It seems to be.
     """
     if answer.status == 404:
         run = yield Call("missions.runs.retrieve", at.path())
         if run.status == 404:
-            raise Park(f"the run {at.state.run_id} is not on the server any more: {run.why}")
+            give_up(at, run, f"does not know the run {at.state.run_id}")
 
 
 def select(

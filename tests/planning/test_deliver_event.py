@@ -115,8 +115,10 @@ def test_a_server_that_fails_on_an_event_is_offered_a_smaller_one() -> None:
 
 
 def test_an_event_of_a_run_that_is_gone_parks_it() -> None:
-    """A 404 means the run only if the server does not know that either."""
-    assert drive(event(), bound(), no(404), no(404)).end.startswith("Park: the run r is not on the server any more")
+    """A 404 means the run only if the server does not know that either, and says so several times."""
+    assert drive(event(), bound(), no(404), no(404)).end == "Again: the server does not know the run r: no 404"
+    gone = drive(event(), bound(), OK, no(404), no(404), failures=STUBBORN)
+    assert gone.end == "Park: the server does not know the run r: no 404"
     assert drive(event(), bound(), no(404), OK).end == "done"
 
 
@@ -136,7 +138,7 @@ def test_a_fact_is_left_out_with_a_note() -> None:
     assert (note["type"], note["idempotency_key"]) == ("error", f"{KEY}.w.1.left-out")
     assert note["payload"]["mission_tracer"]["left_out"] == "w.1"
     assert course.refused == [f"the server failed on it {POISONED} times, and takes other facts"]
-    gone = drive(event(), bound(), no(404), no(404), flow=leave_out)
+    gone = drive(event(), bound(), no(404), no(404), flow=leave_out, failures=POISONED)
     assert (gone.end.split(":")[0], gone.refused) == ("Park", [])
 
 

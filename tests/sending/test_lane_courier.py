@@ -13,7 +13,7 @@ from mission_tracer import facts
 from mission_tracer._disk.delivery_log import DeliveryLog
 from mission_tracer._disk.directory import Directory
 from mission_tracer._planning import records
-from mission_tracer._planning.actions import POISONED, Answer, Call, Lost, Refusal, Unsent
+from mission_tracer._planning.actions import POISONED, STUBBORN, Answer, Call, Lost, Refusal, Unsent
 from mission_tracer._sending.lane_courier import Courier, Item, Pause
 
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
@@ -275,11 +275,13 @@ def test_an_answer_without_its_form_is_asked_for_again(data: Any) -> None:
 
 
 def test_a_run_that_is_gone_is_parked() -> None:
-    """When the server does not know the run any more, that is noted, and nothing else is tried."""
-    bench = Bench()
-    outcome, _ = bench.carry(item(EVENT), then=Answer(404, why="gone"))
-    assert isinstance(outcome, Pause)
-    assert "not on the server" in (bench.state.parked or "")
+    """When the server says several times that it does not know the run, that is noted; until then the fact waits."""
+    bench, event = Bench(), item(EVENT)
+    for failures in range(STUBBORN + 1):
+        assert (event.failures, bench.state.parked) == (failures, None)
+        outcome, _ = bench.carry(event, then=Answer(404, why="gone"))
+        assert isinstance(outcome, Pause)
+    assert bench.state.parked == "the server does not know the run r: gone"
 
 
 def test_a_poisoned_fact_is_given_up_when_the_server_takes_a_note() -> None:
