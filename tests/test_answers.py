@@ -181,6 +181,18 @@ def test_a_refusal_for_good_stops_nothing_else(what: str, kind: str, server: str
     assert found["agents"] == WHOLE["agents"]
 
 
+@pytest.mark.parametrize("kind", ["500_before", "423"])
+def test_a_passing_failure_leaves_the_order(kind: str, server: str, proxy: FaultyProxy) -> None:
+    """Events arrive in the order in which they were recorded, also when the server fails on one of them."""
+    name = f"order {kind} {uuid.uuid4()}"
+    proxy.change(script=[{"kind": kind, "match": OPERATIONS["log an event"], "body": "event 3."}] * 3)
+    with mt.mission_run(name):
+        for number in range(30):
+            mt.log_event(f"event {number}.")
+    deliver_whole()
+    assert [event[2] for event in read_back(server, name)["events"]] == [f"event {number}." for number in range(30)]
+
+
 @pytest.mark.parametrize("where", ["payload", "summary"])
 def test_a_poisoned_event_is_isolated(where: str, server: str, proxy: FaultyProxy) -> None:
     """An event on which the server fails for ever holds up no other: it arrives smaller, or is given up and said."""

@@ -15,7 +15,7 @@ from mission_tracer._disk.delivery_log import DeliveryLog
 from mission_tracer._disk.directory import Directory
 from mission_tracer._disk.journal import Line, MemoryFacts, Reader
 from mission_tracer._planning import records
-from mission_tracer._planning.actions import Refusal
+from mission_tracer._planning.actions import STUBBORN, Refusal
 from mission_tracer._planning.flows import is_free
 from mission_tracer._planning.lane_state import Track
 from mission_tracer._sending.lane_courier import Courier, Exchange, Item, Pause
@@ -168,9 +168,10 @@ class Lane:
             self._close()
 
     def rest(self, item: Item, until: float) -> None:
-        """Let a fact, or the whole run, wait until a moment of the monotonic clock."""
+        """Let the run wait until a moment of the monotonic clock; only an event that failed often stands aside."""
         item.next_at = until
-        if not item.free or sum(other.next_at > 0 and not other.done for other in self._window) > _RESTING:
+        aside = sum(other.next_at > 0 and not other.done for other in self._window)
+        if not item.free or item.failures < STUBBORN or aside > _RESTING:
             self.next_at = until
 
     def hurry(self) -> None:
