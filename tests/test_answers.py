@@ -15,6 +15,7 @@ from mission_tracer import recorder
 from mission_tracer._disk.books import count_files
 from mission_tracer._disk.directory import Directory
 from mission_tracer._planning.actions import POISONED
+from mission_tracer.client import MissionsClient
 from mission_tracer.dead import listing, retry
 from mission_tracer.recorder import Recorder
 from mission_tracer.settings import Settings
@@ -133,6 +134,22 @@ def test_a_run_that_seems_to_be_gone_goes_on(server: str, proxy: FaultyProxy) ->
     deliver_whole()
     assert read_back(server, name) == WHOLE
     assert len(proxy.plan.script) == 0
+
+
+def test_a_key_of_another_account_gets_a_mission_of_its_own(server: str, proxy: FaultyProxy) -> None:
+    """A mission that this host remembers, and that the key may neither see nor use, is replaced by one that it may."""
+    name = f"account {uuid.uuid4()}"
+    with mt.mission_run(name):
+        mt.log_event("theirs")
+    deliver_whole()
+    with MissionsClient(api_key=KEY, base_url=server) as client:
+        [theirs] = [mission for mission in client.missions.list() if mission.name == name]
+        client.missions.update(theirs.mission_id, name=f"hidden {name}")
+    proxy.change(rules=[{"kind": "403", "match": theirs.mission_id}])
+    with mt.mission_run(name):
+        mt.log_event("ours")
+    deliver_whole()
+    assert [event[2] for event in read_back(server, name)["events"]] == ["ours"]
 
 
 REFUSED = ("400", "404", "409", "413", "422")

@@ -43,7 +43,8 @@ class Call:
     """One request: an operation of the API, its path and query values and its body.
 
     `intent` names what must not take effect twice; with `keyed` the server itself sees to that. With `tolerant` a
-    failure of the server (500) comes back as an answer, so that the flow can try something smaller.
+    failure of the server (500) comes back as an answer, so that the flow can try something smaller. With `doubtful` the
+    mission may be another account's: a key that is not let in there (403) comes back as an answer too.
     """
 
     operation: str
@@ -53,6 +54,7 @@ class Call:
     intent: str | None = None
     keyed: bool = False
     tolerant: bool = False
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

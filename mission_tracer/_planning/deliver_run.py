@@ -95,9 +95,12 @@ def _create_run(fact: facts.RunOpened, at: Situation) -> Flow:
     bare = {"metadata": {"mission_tracer": fact.metadata.get("mission_tracer", {"key": fact.key})}}
     path = {"mission_id": state.mission_id or ""}
     answer = Answer(0)
+    is_by_name = not fact.mission.id
+    # What a name stands for may have been learned with a key of another account.
+    doubtful = is_by_name and state.mission_losses == 0
     # Nothing is known of a creation on which the server failed: it is looked for before the smaller one is tried.
     for body in (bare,) if at.blamed >= STUBBORN and at.blamed % 2 else (full, bare):
-        answer = yield Call("missions.runs.create", path, body=body, intent="create_run")
+        answer = yield Call("missions.runs.create", path, body=body, intent="create_run", doubtful=doubtful)
         if answer.ok:
             yield RunBound(str(answer.data["run_id"]))
             if body is bare and fact.input:
@@ -108,7 +111,7 @@ def _create_run(fact: facts.RunOpened, at: Situation) -> Flow:
     if answer.status == 409 and (found := (yield from _run_by_key(fact.key, at))):
         yield RunBound(found)
         return
-    if answer.status == 404 and state.mission_losses < 3 and not fact.mission.id:
+    if answer.status in {403, 404} and is_by_name and state.mission_losses < 3:
         yield Forget(fact.mission.name)
         yield MissionLost()
         return

@@ -260,6 +260,8 @@ class Courier:
             return outcome
         if isinstance(outcome, Unsent):
             self._withdraw(call)
+            if call.doubtful and outcome.locked_out and outcome.here:
+                return Answer(403, why=outcome.why)
             everywhere = not outcome.here
             pause = Pause(outcome.why, asked=outcome.after, everywhere=everywhere, locked_out=outcome.locked_out)
         else:

@@ -144,6 +144,16 @@ def test_a_lost_mission_is_found_anew() -> None:
     assert drive(opened(mission_id="m"), known(), no(404)).end.startswith("Again: the server refused the run")
 
 
+def test_a_mission_of_another_account_is_found_anew_once() -> None:
+    """A mission in which the key may create nothing is found anew, once; one whose id was given is what was meant."""
+    state = known()
+    course = drive(opened(), state, no(403), None, NONE, CREATED, NONE, RUN)
+    assert (course.others[0], state.run_id) == (Forget("M"), "r")
+    creations = [call.doubtful for call in course.asked if call.operation == "missions.runs.create"]
+    assert creations == [True, False]
+    assert not drive(opened(mission_id="m"), known(), RUN).asked[0].doubtful
+
+
 def test_a_late_opening_changes_no_status() -> None:
     """The first fact, when it is tried again after others, leaves the run's status as it is."""
     assert drive(opened(), bound(), late=True).calls == []

@@ -361,6 +361,18 @@ def test_a_mission_that_is_gone_is_forgotten(directory: Directory) -> None:
     assert known.mission_id == "m"
 
 
+def test_a_mission_that_may_be_another_accounts_is_looked_up_once_more(directory: Directory) -> None:
+    """A remembered mission that the key is refused for is looked up again; if that changes nothing it is the key."""
+    refused, listed = Unsent("not you", locked_out=True, here=True), Answer(200, [])
+    for second, delivered in ((Answer(201, {"run_id": "r"}), True), (refused, False)):
+        directory.remember("http://here", "m", "old")
+        bench = Bench(bound=False, directory=directory)
+        outcome, sent = bench.carry(item(OPENED), refused, listed, Answer(201, {"mission_id": "m"}), listed, second)
+        assert sent[:5] == ["create", "list", "create", "list", "create"]
+        assert (outcome == []) is delivered
+        assert delivered or (isinstance(outcome, Pause) and outcome.locked_out)
+
+
 def test_a_mission_that_is_gone_at_once_is_created_anew() -> None:
     """A mission that was created a moment ago and is gone is created once more, whatever was said of the first one."""
     bench, none, made = Bench(bound=False), Answer(200, []), Answer(201, {"mission_id": "first"})
