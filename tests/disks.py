@@ -27,6 +27,22 @@ def file_size_limit(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
+def open_files() -> int:
+    """Count the files, and all else, that this process has open."""
+    return sum(1 for _ in Path("/dev/fd").iterdir())
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open no file more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 @contextmanager
 def small_disk(place: Path, *, size: str = "256k") -> Iterator[Path]:
     """Mount a disk of a size at a place; skips where that is not allowed."""

@@ -33,6 +33,7 @@ __all__ = [
     "Room",
     "UnsyncedError",
     "iterate_lines",
+    "read_lines",
 ]
 
 _CHUNK = 128 * 1024
@@ -58,24 +59,7 @@ class Reader:
         Raises:
             OSError: The file cannot be read.
         """
-        if self._path is None:
-            return []
-        fd = self._open(self._path)
-        size = _CHUNK
-        while True:
-            chunk = os.pread(fd, size, position)
-            cut = chunk.rfind(b"\n") + 1
-            if cut or len(chunk) < size:
-                break
-            size *= 4  # one line is longer than the chunk
-        lines = []
-        start = 0
-        while start < cut:
-            stop = chunk.index(b"\n", start)
-            content = chunk[start:stop]
-            lines.append(Line(position + start, position + stop + 1, b"" if content.endswith(TORN) else content))
-            start = stop + 1
-        return lines
+        return [] if self._path is None else read_lines(self._open(self._path), position)
 
     @property
     def has_file(self) -> bool:
@@ -104,6 +88,9 @@ class Reader:
         if fd >= 0:
             os.close(fd)
 
+    def __del__(self) -> None:
+        self.close()
+
     def _open(self, path: Path) -> int:
         if self._fd < 0:
             try:
@@ -114,6 +101,29 @@ class Reader:
                     raise
                 self._fd = os.dup(file.fd)
         return self._fd
+
+
+def read_lines(fd: int, position: int) -> list[Line]:
+    """Read some whole lines of an open file, as `Reader.read` does.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    size = _CHUNK
+    while True:
+        chunk = os.pread(fd, size, position)
+        cut = chunk.rfind(b"\n") + 1
+        if cut or len(chunk) < size:
+            break
+        size *= 4  # one line is longer than the chunk
+    lines = []
+    start = 0
+    while start < cut:
+        stop = chunk.index(b"\n", start)
+        content = chunk[start:stop]
+        lines.append(Line(position + start, position + stop + 1, b"" if content.endswith(TORN) else content))
+        start = stop + 1
+    return lines
 
 
 def iterate_lines(path: Path) -> Iterator[Line]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from mission_tracer import facts
 from mission_tracer._base.locks import LockFile
-from mission_tracer._disk.journal import Reader
+from mission_tracer._disk.journal import read_lines
 from mission_tracer._disk.stream import Stream
 from mission_tracer._handles.step_table import Repeat, StepTable
 
@@ -30,26 +30,29 @@ class SharedSteps:
         assert path is not None
         self._stream = stream
         self._table = table
-        self._reader = Reader(path)
         self._lock = LockFile(path.with_suffix(".lock"))
         self._position = 0
 
     def enter(self, name: str, repeat: Repeat | None, record: Callable[[str, int], object]) -> tuple[str, int]:
-        """Choose the step an entry means and have it recorded before anyone else chooses.
-
-        Raises:
-            OSError: The journal cannot be read.
-        """
-        if not self._acquire():
-            # Better an odd id than a wait in the user's function.
-            name = f"{name}-{self._stream.writer}"
+        """Choose the step an entry means and have it recorded before anyone else chooses."""
         try:
-            self._catch_up()
+            if not self._is_in_line():
+                # Better an odd id than a wait in the user's function, or a step that is not recorded.
+                name = f"{name}-{self._stream.writer}"
             step_id, attempt = self._table.enter(name, repeat)
             record(step_id, attempt)
         finally:
             self._lock.release()
         return step_id, attempt
+
+    def _is_in_line(self) -> bool:
+        """Take the lock, and take in what the others wrote; say whether nobody else chooses now."""
+        try:
+            held = self._acquire()
+            self._catch_up()
+        except OSError:
+            return False
+        return held
 
     def _acquire(self) -> bool:
         deadline = time.monotonic() + _PATIENCE
@@ -60,7 +63,8 @@ class SharedSteps:
         return True
 
     def _catch_up(self) -> None:
-        while lines := self._reader.read(self._position):
+        file = self._stream.journal.open()  # the entry goes there anyhow
+        while lines := read_lines(file.fd, self._position):
             self._position = lines[-1].end
             for line in lines:
                 if not facts.is_event(line.content):
@@ -74,7 +78,3 @@ class SharedSteps:
             self._table.entered(fact.step_id, fact.name or fact.step_id, fact.attempt)
         elif isinstance(fact, facts.StepLeft):
             self._table.left(fact.step_id, fact.status)
-
-    def close(self) -> None:
-        """Close the journal."""
-        self._reader.close()

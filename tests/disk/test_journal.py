@@ -27,7 +27,7 @@ from mission_tracer._disk.journal import (
     UnsyncedError,
     iterate_lines,
 )
-from tests.disks import file_size_limit
+from tests.disks import file_size_limit, open_files
 from tests.journals import contents
 
 
@@ -56,6 +56,14 @@ def test_reading_goes_on_from_any_line(lengths: list[int], data: st.DataObject) 
             position = some[-1].end
         reader.close()
         assert found == [line for line in lines if line.position >= begin]
+
+
+def test_a_reader_that_is_let_go_of_is_closed(path: Path) -> None:
+    """Who forgets to close what it reads with has no file open all the same."""
+    path.write_bytes(b"line\n")
+    before = open_files()
+    assert len(Reader(path).read(0)) == 1
+    assert open_files() == before
 
 
 def test_a_disk_that_cannot_sync_keeps_what_it_took(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

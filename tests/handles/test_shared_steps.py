@@ -11,6 +11,8 @@ import pytest
 
 import mission_tracer as mt
 from mission_tracer import facts
+from mission_tracer._disk.directory import Directory
+from tests.disks import no_more_files, open_files
 
 Journal = Callable[[], list[facts.Fact]]
 
@@ -78,3 +80,62 @@ def test_a_failed_step_is_retried_by_another_process(journal: Journal) -> None:
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["dial", "2"]
     assert entered(journal()) == ["dial", "dial"]
+
+
+def test_a_shared_run_keeps_no_file_open(journal: Journal) -> None:
+    """A run that was shared has no file open when it has ended, though its handle lives on; nor has one joined here."""
+    kept = []
+
+    def run() -> mt.Run:
+        with mt.mission_run("m") as run:
+            mt.inject()
+            with mt.plan_step("work"):
+                pass
+        return run
+
+    def job() -> None:
+        carried = request()
+        with mt.continue_run(carried), mt.plan_step("more work"):
+            pass
+
+    def request() -> dict[str, str]:
+        with mt.mission_run("m"):
+            return mt.inject()
+
+    kept.append(run())
+    job()
+    before = open_files()
+    for _ in range(5):
+        kept.append(run())
+        job()
+    assert open_files() == before
+    assert entered(journal()) == ["work", "more work"] * 6
+
+
+def test_a_step_is_entered_although_no_more_files_may_be_opened(journal: Journal) -> None:
+    """Without a file for the lock a step is recorded all the same, under an id that nobody else takes."""
+    with mt.mission_run("m"):
+        mt.inject()
+        with mt.plan_step("work"):
+            pass
+        with no_more_files(), mt.plan_step("work") as step:
+            pass
+    assert step.id.startswith("work-")
+    assert entered(journal()) == ["work", step.id]
+
+
+def test_a_step_is_entered_in_a_run_that_was_put_away(journal: Journal, directory: Directory) -> None:
+    """The first step of a job brings its run back when it was put away since the last job of it."""
+    with mt.mission_run("m") as run:
+        key, carried = run.key, mt.inject()
+        with mt.plan_step("work"):
+            pass
+    del run
+    with mt.continue_run(carried):
+        mt.log_event("an earlier job")
+    directory.put_away(key)
+    with mt.continue_run(carried), mt.plan_step("work") as step:
+        pass
+    assert step.id == "work-2"
+    assert directory.keys() == [key]
+    assert entered(journal()) == ["work", "work-2"]

@@ -171,10 +171,7 @@ class Pen:
                 agent_id=self.settings.agent_id,
             )
 
-        try:
-            return shared.enter(name, None, record)[0]
-        finally:
-            shared.close()
+        return shared.enter(name, None, record)[0]
 
     def steps(self) -> Steps:
         """Read how far the run's steps are.
