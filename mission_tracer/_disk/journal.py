@@ -245,10 +245,13 @@ class Journal:
                     writer=writer,
                     on_unsynced=self._disk.on_trouble,
                 )
-            except FileNotFoundError:
-                if not self._restore():
-                    raise
-                continue
+            except FileNotFoundError as error:
+                if self._restore():
+                    continue
+                if self._begun:  # it was deleted: no other journal is the worse for that
+                    self._disk.on_trouble(error)
+                    self._disk = Disk.nowhere()
+                raise
             # The exclusive lock is held only for the moment it takes to close a dead run, or to put a delivered one
             # away. A fact that is written without the mark of a living writer could be put away with the rest.
             if not locks.await_lock(file.fd, shared=True, patience=_PATIENCE):

@@ -252,6 +252,26 @@ def test_a_late_fact_finds_its_run(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_journal_that_was_deleted_concerns_no_other(tmp_path: Path) -> None:
+    """Late facts of a run whose file is gone are held in memory, which is said once; other runs' go on to the disk."""
+    told: list[OSError] = []
+    disk = Disk(told.append)
+    gone = Journal(tmp_path / "gone", MemoryFacts(10), disk=disk)
+    other = Journal(tmp_path / "other", MemoryFacts(10), disk=disk)
+    for journal in (gone, other):
+        journal.append(b"one")
+        journal.close()
+    (tmp_path / "gone").unlink()
+    for line in (b"two", b"three"):
+        gone.append(line)
+        other.append(line)
+    assert [line.content for line in gone.memory.read(0)] == [b"two", b"three"]
+    assert (gone.is_on_disk, other.is_on_disk) == (False, True)
+    assert contents(tmp_path / "other") == [b"one", b"two", b"three"]
+    assert [type(error) for error in told] == [FileNotFoundError]
+    other.close()
+
+
 def test_a_run_that_began_in_memory_stays_there(tmp_path: Path) -> None:
     """A run whose first fact was delivered from memory never gets a file: nobody could make sense of that."""
     place = tmp_path / "later"
