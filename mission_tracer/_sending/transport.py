@@ -23,6 +23,7 @@ import msgspec
 
 from mission_tracer._api.endpoints import OPERATIONS, build, retry_after
 from mission_tracer._planning.actions import Answer, Call, Lost, Unsent
+from mission_tracer._sending.transport_deadline import Punctual
 from mission_tracer.errors import excerpt, explain
 
 _CONNECT = 5.0
@@ -74,7 +75,7 @@ class Transport:
     Args:
         base_url: Where the API is, without a slash at the end.
         api_key: The bearer token.
-        timeout: The longest wait for an answer, in seconds.
+        timeout: The longest time for a request and its answer, in seconds.
         user_agent: What we call ourselves.
         clock: Seconds since the epoch.
     """
@@ -99,7 +100,6 @@ class Transport:
             (b"user-agent", user_agent.encode()),
         ]
         self._timeout = timeout
-        self._extensions = _extensions(timeout)
         self._url = functools.lru_cache(maxsize=64)(self._make_url)  # a run's events all go to one
         self._connect = functools.partial(_connecting(_proxy(base_url)), self._make_url("").origin)
         # The one used last comes last. A pool of httpcore's looks at all of its connections, twice for each request.
@@ -118,13 +118,13 @@ class Transport:
 
         Args:
             call: The request.
-            within: The longest wait, in seconds; `None`: the transport's own.
+            within: The longest time for it all, in seconds; `None`: the transport's own.
         """
         request = build(
             OPERATIONS[call.operation], call.path, call.query, **({} if call.body is None else {"body": _encoded(call)})
         )
         timeout = self._timeout if within is None else min(within, self._timeout)
-        until = time.monotonic() + timeout
+        now = time.monotonic()
         content, headers = request.content, self._headers
         if content is not None:
             headers = [*headers, (b"content-length", b"%d" % len(content))]
@@ -136,11 +136,11 @@ class Transport:
                     self._url(request.target),
                     headers=headers,
                     content=content,
-                    extensions=self._extensions if within is None else _extensions(timeout),
+                    extensions={"timeout": _moments(now, timeout)},
                 )
             )
             try:
-                answer = _read(response, until=until)
+                answer = _read(response)
             finally:
                 response.close()
         except _NO_WAY as error:
@@ -161,13 +161,17 @@ class Transport:
         return self._connect()
 
     def _give_back(self, connection: Connection) -> None:
-        now = time.monotonic()
         if connection.is_available():  # whatever was asked for on it was answered to the end
-            self._idle.append((now, connection))
+            self._idle.append((time.monotonic(), connection))
         else:
             connection.close()
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Close the connections that were not used for long."""
+        oldest = time.monotonic() - _KEPT
         with suppress(IndexError):  # none is left, or another thread was quicker
-            while self._is_closed or self._idle[0][0] < now - _KEPT:
+            while self._is_closed or self._idle[0][0] < oldest:
                 self._idle.popleft()[1].close()
 
     def close(self) -> None:
@@ -208,7 +212,11 @@ def _proxy(base_url: str) -> str | None:
 
 def _connecting(proxy: str | None) -> Callable[[httpcore.Origin], Connection]:
     """Return what makes a connection to a server, as an `httpx.HTTPTransport` makes its own."""
-    options: dict[str, Any] = {"ssl_context": httpx.create_ssl_context(), "keepalive_expiry": _KEPT}
+    options: dict[str, Any] = {
+        "ssl_context": httpx.create_ssl_context(),
+        "keepalive_expiry": _KEPT,
+        "network_backend": Punctual(),
+    }
     if proxy is None:
         return httpcore.ConnectionPool(**options).create_connection
     told = httpx.Proxy(proxy)
@@ -217,12 +225,13 @@ def _connecting(proxy: str | None) -> Callable[[httpcore.Origin], Connection]:
     return kind(url, proxy_auth=told.raw_auth, **options).create_connection
 
 
-def _extensions(timeout: float) -> dict[str, Any]:
-    return {"timeout": {"connect": min(_CONNECT, timeout), "read": timeout, "write": timeout, "pool": timeout}}
+def _moments(now: float, timeout: float) -> dict[str, float]:
+    """Say until when each part of an exchange may take; see `transport_deadline`."""
+    return {"connect": now + min(_CONNECT, timeout), "read": now + timeout, "write": now + timeout}
 
 
-def _read(response: httpcore.Response, *, until: float) -> bytes:
-    """Read an answer; one that comes drop by drop must not keep a thread for ever.
+def _read(response: httpcore.Response) -> bytes:
+    """Read an answer.
 
     Raises:
         httpcore.ReadTimeout: It takes too long.
@@ -235,8 +244,6 @@ def _read(response: httpcore.Response, *, until: float) -> bytes:
         size += len(part)
         if size > _MOST:
             raise httpcore.ReadError("the answer is too large")
-        if time.monotonic() > until:
-            raise httpcore.ReadTimeout("the answer takes too long")
     return b"".join(parts)
 
 

@@ -7,18 +7,21 @@ import gzip
 import http.server
 import socket
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
+import httpcore
 import pytest
 
 import mission_tracer._sending.transport as transport_module
 from mission_tracer._planning.actions import Answer, Call, Lost, Unsent
 from mission_tracer._sending.transport import Transport
+from mission_tracer._sending.transport_deadline import Punctual
 from tests.scripted import Answer as Reply
 from tests.scripted import scripted_server
 
@@ -232,6 +235,59 @@ def test_a_connection_that_the_server_closed_later_is_not_used() -> None:
         server.hang_up()
         assert isinstance(transport.exchange(CALL), Answer)
         assert server.made == 2
+
+
+@contextmanager
+def dribbling(beginning: bytes, drop: bytes) -> Iterator[str]:
+    """Answer with a beginning, and then with one drop after the other until the client hangs up."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with listener.accept()[0] as connection, suppress(OSError):
+                connection.sendall(beginning)
+                while not over.wait(0.02):
+                    connection.sendall(drop)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("beginning", "drop"),
+    [
+        (b"HTTP/1.1 201 Created\r\n", b"x: y\r\n"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 201 Created\r\ncontent-length: 100000\r\n\r\n", b" "),
+    ],
+    ids=["headers", "answers that are none yet", "body"],
+)
+def test_an_answer_that_comes_drop_by_drop_ends_in_time(beginning: bytes, drop: bytes) -> None:
+    """The whole of an exchange ends when its time is over, whatever part of the answer comes so slowly."""
+    with dribbling(beginning, drop) as at:
+        transport = Transport(at, "k", timeout=0.3, user_agent="test")
+        began = time.monotonic()
+        answer = transport.exchange(CALL)
+        assert time.monotonic() - began < 2
+        transport.close()
+    assert isinstance(answer, Lost)
+    assert answer.why.startswith("ReadTimeout")
+
+
+def test_a_greeting_that_names_no_time_ends_with_that_of_connecting() -> None:
+    """What is read from a proxy before the request is has until the moment by which the connection had to be made."""
+    with dribbling(b"", b"x") as at:
+        stream = Punctual().connect_tcp("127.0.0.1", int(at.rpartition(":")[2]), time.monotonic() + 0.2)
+        began = time.monotonic()
+        with pytest.raises(httpcore.ReadTimeout):
+            list(iter(lambda: stream.read(1), b""))  # up to the end, which does not come
+        assert time.monotonic() - began < 2
+        stream.close()
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
