@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from mission_tracer.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.telnyx.com/v2"
+_DAY = 86400.0
 
 
 def _text(value: object) -> str:
@@ -65,13 +66,19 @@ def _seconds(value: object) -> float:
     return number
 
 
+def _pause(value: object) -> float:
+    if (number := _seconds(value)) == math.inf:
+        raise ValueError("a number of seconds, not infinity")
+    return number
+
+
 def _wait(value: object) -> float:
     try:
         number = _seconds(value)
     except ValueError:
         number = 0.0
-    if not number:
-        raise ValueError("a number of seconds, more than 0")
+    if not 0 < number <= _DAY:
+        raise ValueError(f"a number of seconds, more than 0 and at most {_DAY:.0f}")
     return number
 
 
@@ -179,14 +186,14 @@ class Settings:
         "True: SIGTERM closes the open runs as failed, then the program's own handler runs.",
     )
     strict: bool = _setting(_flag, False, "True: our own errors and wrong event types are raised (for tests).")  # noqa: FBT003 - a row's default
-    request_timeout: float = _setting(_wait, 30.0, "The longest wait for the answer to one request, in seconds.")
+    request_timeout: float = _setting(_wait, 30.0, "The longest time for one request and its answer, in seconds.")
     settle: float = _setting(
-        _seconds,
+        _pause,
         5.0,
         "How long after a creation whose answer was lost the server is asked what became of it, in seconds.",
     )
-    max_backoff: float = _setting(_seconds, 60.0, "The longest pause between two attempts, in seconds.")
-    retention: float = _setting(_seconds, 7 * 86400.0, "How long the journals of delivered runs are kept, in seconds.")
+    max_backoff: float = _setting(_pause, 60.0, "The longest pause between two attempts, in seconds.")
+    retention: float = _setting(_seconds, 7 * _DAY, "How long the journals of delivered runs are kept, in seconds.")
     max_delivered_bytes: int = _setting(
         _count(0), 256 * 1024 * 1024, "How many bytes of delivered journals are kept; the oldest go first."
     )

@@ -68,12 +68,14 @@ class Wait:
 
     def _left(self) -> float:
         left = self._deadline - self._monotonic()
-        if self._stall is not None and not self._delivery.sender.is_opening:
+        if self._stall is not None and not self._delivery.sender.wire.is_opening:
             left = min(left, self._moved_at() + self._stall - self._monotonic())
         return left
 
     def _moved_at(self) -> float:
-        return max(self._delivery.sender.acknowledged_at, self._started)
+        sender = self._delivery.sender
+        # Nobody is kept waiting by the server before the wire to it is open.
+        return max(sender.acknowledged_at, sender.wire.opened_at, self._started)
 
     def _is_over(self) -> bool:
         while self._waiting:

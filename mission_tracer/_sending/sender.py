@@ -20,6 +20,7 @@ from mission_tracer._sending.lane_courier import Item, Pause
 from mission_tracer._sending.sender_bell import Bell
 from mission_tracer._sending.sender_gate import Gate
 from mission_tracer._sending.sender_lanes import Lanes
+from mission_tracer._sending.sender_wire import Wire
 
 if TYPE_CHECKING:
     from mission_tracer._base.notices import Notices
@@ -61,10 +62,8 @@ class Sender:
         self.progress = threading.Condition(threading.RLock())
         self.acknowledged_at = monotonic()
         self.locked_out = False
-        self.is_opening = False  # the HTTP library is imported, which takes seconds on a slow machine
+        self.wire = Wire(transport, monotonic=monotonic)
         self._lanes = lanes
-        self._make_transport = transport
-        self._transport: Transport | None = None
         self._notices = notices
         self._max_backoff = max_backoff
         self._gate = Gate(most=max_backoff, draw=draw)
@@ -110,9 +109,9 @@ class Sender:
             self._bell.ring()
             while self._threads and (left := deadline - self._monotonic()) > 0:
                 self.progress.wait(left)
-            transport, self._transport = (self._transport, None) if not self._threads else (None, None)
-        if transport is not None:
-            transport.close()
+            is_over = not self._threads
+        if is_over:
+            self.wire.close()
 
     def restart(self) -> None:
         """Let threads work again after `stop`."""
@@ -227,9 +226,8 @@ class Sender:
     def _deliver(self, lane: Lane, item: Item, within: Callable[[], float] | None) -> None:
         started = self._monotonic()
         pause: Pause | None = Pause("the sender was interrupted", quiet=True)
+        exchange = self.wire.exchange
         try:
-            transport = self._transport or self._open_transport()
-            exchange = transport.exchange
             if within is None:
                 pause = lane.run(item, exchange)
             else:
@@ -276,23 +274,6 @@ class Sender:
                     lane.look_again()
                     self._queue(lane)
 
-    def _open_transport(self) -> Transport:
-        self.is_opening = True
-        try:
-            transport = self._make_transport()
-        finally:
-            self.is_opening = False
-            self.acknowledged_at = self._monotonic()  # nobody is kept waiting by the server before this
-        with self.progress:
-            if self._transport is None and not self._stopped:
-                self._transport = transport
-                return transport
-            current = self._transport
-        transport.close()
-        if current is None:
-            raise RuntimeError("the sender was stopped")
-        return current
-
     def _wait(self, most: float) -> None:
         """Wait for the bell, or until something is due; one thread watches, others come when it finds work."""
         with self.progress:
@@ -307,6 +288,7 @@ class Sender:
             if self._stopped or (watch and self._lanes.has_news and not self._looking):
                 return
             while not self._bell.wait(timeout) and watch and timeout >= _POLL and self._is_quiet():
+                self.wire.tidy()
                 timeout = min(2 * timeout, _SELDOM)
         finally:
             with self.progress:

@@ -35,7 +35,7 @@ _ON_THE_WAY = {408, 502, 503, 504}
 _MOST = 64 * 1024 * 1024  # bytes of one answer; more is no answer of the API's
 _KEPT = 3.0  # seconds; shorter than any server's own patience: a connection that it is about to close loses a request
 
-# What is raised while the way to the server is made, when nothing was asked for yet; and later.
+# What is raised while the way to the server is made, when nothing was asked for yet.
 _NO_WAY = (
     httpcore.ConnectError,
     httpcore.ConnectTimeout,
@@ -43,7 +43,6 @@ _NO_WAY = (
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
 )
-_BROKEN = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
 
 
 class Connection(Protocol):
@@ -78,6 +77,9 @@ class Transport:
         timeout: The longest time for a request and its answer, in seconds.
         user_agent: What we call ourselves.
         clock: Seconds since the epoch.
+
+    Raises:
+        Exception: The address or the environment (a proxy, certificates) is of no use.
     """
 
     def __init__(
@@ -145,7 +147,7 @@ class Transport:
                 response.close()
         except _NO_WAY as error:
             return Unsent(_say(error))
-        except _BROKEN as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody knows what came of the request
             return Lost(_say(error))
         finally:
             self._give_back(connection)

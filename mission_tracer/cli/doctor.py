@@ -178,10 +178,10 @@ def _examine_api(settings: Settings, timeout: float, clock: Callable[[], float])
             answer = httpx.get(
                 f"{settings.base_url}/ai/missions", params={"page[size]": 1}, headers=headers, timeout=timeout
             )
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - a proxy or certificates that are of no use fail in many ways
         said = clip(str(error) or type(error).__name__, 200)
         verdict = "fail" if settings.api_key else "warn"
-        yield Finding("network", verdict, f"{settings.base_url} does not answer: {said}", _NETWORK)
+        yield Finding("network", verdict, f"{settings.base_url} does not answer: {said}", _mend_network(error))
         return
     took = time.monotonic() - started
     yield Finding("network", "ok", f"{settings.base_url} answered in {took * 1000:.0f} ms")
@@ -191,6 +191,10 @@ def _examine_api(settings: Settings, timeout: float, clock: Callable[[], float])
 
 _KEY = "set TELNYX_API_KEY to a valid key"
 _NETWORK = "check TELNYX_BASE_URL, the proxy variables and the firewall; what is recorded is kept until then"
+
+
+def _mend_network(error: Exception) -> str:
+    return "pip install 'httpx[socks]', or unset the proxy variable" if isinstance(error, ImportError) else _NETWORK
 
 
 def _judge_key(settings: Settings, answer: httpx.Response) -> Finding:

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,27 @@ def test_no_server_fails_when_there_is_a_key(call: Call, monkeypatch: pytest.Mon
     monkeypatch.setenv("TELNYX_API_KEY", "x")
     said = call("doctor", "--json")
     assert (said.status, verdicts(said)["network"]) == (1, "fail")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "mend"),
+    [("ALL_PROXY", "socks5://127.0.0.1:9", "httpx[socks]"), ("SSL_CERT_FILE", "/absent/certificates.pem", "proxy")],
+)
+def test_an_environment_that_allows_no_request_fails(
+    call: Call, base_url: str, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, mend: str
+) -> None:
+    """A proxy or certificates that are of no use fail as a server out of reach does, with the mend."""
+    if variable == "ALL_PROXY" and find_spec("socksio"):
+        pytest.skip("this proxy can be used here")
+    monkeypatch.setenv("TELNYX_API_KEY", "x")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv(variable, value)
+    said = call("doctor", "--json")
+    assert said.status == 1
+    [finding] = [finding for finding in said.json if finding["subject"] == "network"]
+    assert finding["verdict"] == "fail"
+    assert mend in finding["mend"]
 
 
 def test_a_clock_that_is_wrong_is_a_warning(base_url: str) -> None:

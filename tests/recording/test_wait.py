@@ -138,7 +138,7 @@ def test_a_stalled_delivery_is_given_up(bench: Bench) -> None:
 
 def test_a_library_that_is_still_imported_is_no_stall(bench: Bench) -> None:
     """While the HTTP library is being imported the server is not what keeps anybody waiting."""
-    bench.delivery.sender.is_opening = True
+    bench.delivery.sender.wire.is_opening = True
     assert not bench.wait(2.0, stall=0.5)
     assert sum(bench.progress.waits) == pytest.approx(2.0)
 

@@ -290,6 +290,15 @@ def test_a_greeting_that_names_no_time_ends_with_that_of_connecting() -> None:
         stream.close()
 
 
+def test_whatever_breaks_an_exchange_is_a_lost_answer(answers: Start) -> None:
+    """An error that no network makes is taken as if the answer had been lost, with its words."""
+    transport = answers({}, BODY)
+    transport._timeout = float("inf")
+    answer = transport.exchange(CALL)
+    assert isinstance(answer, Lost)
+    assert answer.why.startswith("OverflowError: ")
+
+
 @pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
 def test_a_proxy_is_used(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests go through the proxy that the environment names, with its credentials, and share a connection to it."""
