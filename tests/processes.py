@@ -7,7 +7,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -42,6 +42,26 @@ def at_a_terminal(words: Sequence[str], env: Mapping[str, str]) -> bytes:
     os.close(ours)
     assert process.returncode == 0
     return seen
+
+
+@contextmanager
+def forked_child(fork: Callable[[], int] = os.fork, begin: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Have a forked child of this process live while the block runs, from when it has begun."""
+    (told, tell), (stay, leave) = os.pipe(), os.pipe()
+    pid = fork()
+    if pid == 0:
+        os.close(leave)
+        begin()
+        os.write(tell, b"x")
+        os.read(stay, 1)
+        os._exit(0)
+    assert os.read(told, 1) == b"x"
+    try:
+        yield
+    finally:
+        for end in (told, tell, stay, leave):
+            os.close(end)
+        os.waitpid(pid, 0)
 
 
 def free_port() -> int:

@@ -1,6 +1,7 @@
 """Lock whole files between processes: kernel locks, so that the death of a process frees them.
 
-POSIX: `flock`. A lock belongs to the open file description: a forked child shares it and must close, never unlock.
+POSIX: `flock`. A lock belongs to the open file description: a forked child shares it and must close, never unlock. It
+does so at once with what its parent locked for itself alone: a lock is free when the last of them has closed it.
 Elsewhere: portalocker.
 """
 
@@ -10,7 +11,10 @@ import errno
 import os
 import sys
 import time
+import weakref
+from typing import Protocol
 
+from mission_tracer._base.forks import process_id
 from mission_tracer._base.private import open_private
 
 _BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
@@ -66,13 +70,55 @@ def await_lock(fd: int, *, shared: bool = False, patience: float) -> bool:
     return True
 
 
+class Closable(Protocol):
+    """What has a file open."""
+
+    def close(self) -> None:
+        """Close it, if it is open."""
+        ...
+
+
+_left_at_forks: weakref.WeakKeyDictionary[Closable, int] = weakref.WeakKeyDictionary()
+"""What a forked child closes, and the id of the process that opened it."""
+
+
+def leave_at_forks(file: Closable) -> None:
+    """See to it that forked children close what this process is about to lock for itself alone."""
+    _left_at_forks[file] = process_id()
+
+
+def forked() -> None:
+    """Close in a forked child what its parent locked for itself alone."""
+    for file, opener in list(_left_at_forks.items()):
+        if opener != process_id():
+            file.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forked)
+
+
+class _OpenFile:
+    """Have a lock file open."""
+
+    def __init__(self, path: str) -> None:
+        self.fd = -1
+        leave_at_forks(self)
+        self.fd = open_private(path, os.O_RDWR | os.O_CREAT)
+
+    def close(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
 class LockFile:
     """Hold one lock file open and locked until it is released."""
 
     def __init__(self, path: os.PathLike[str] | str) -> None:
         """Name the lock file; nothing is opened yet."""
         self._path = os.fspath(path)
-        self._fd: int | None = None
+        self._file: _OpenFile | None = None
 
     def try_acquire(self) -> bool:
         """Take the lock if it is free; say whether it is held now.
@@ -80,22 +126,19 @@ class LockFile:
         Raises:
             OSError: The file cannot be opened, or the file system has no locks.
         """
-        if self._fd is not None:
+        if self._file is not None:
             return True
-        fd = open_private(self._path, os.O_RDWR | os.O_CREAT)
+        file = _OpenFile(self._path)
         try:
-            held = try_lock(fd)
-        except BaseException:
-            os.close(fd)
-            raise
-        if held:
-            self._fd = fd
-        else:
-            os.close(fd)
-        return held
+            if try_lock(file.fd):
+                self._file = file
+        finally:
+            if self._file is not file:
+                file.close()
+        return self._file is file
 
     def release(self) -> None:
         """Free the lock; closing is what frees it, so a forked child may call this too."""
-        fd, self._fd = self._fd, None
-        if fd is not None:
-            os.close(fd)
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from mission_tracer import facts
-from mission_tracer._base import locks
 from mission_tracer._disk.journal import Reader, iterate_lines
 from mission_tracer._disk.journal_file import AppendFile
 from mission_tracer._planning import records
@@ -57,7 +56,7 @@ class DeliveryLog:
         file = AppendFile(self._path, create=True, power=self._power, on_unsynced=self._on_trouble)
         try:
             # Between opening and locking it may have been put away: then this is not the log any more.
-            held = locks.try_lock(file.fd) and file.is_in_place()
+            held = file.try_lock() and file.is_in_place()
             if held:
                 self._read(file)
         except BaseException:
@@ -196,6 +195,12 @@ class DeliveryLog:
                 self._write_rest(file)
             if clean and not (self._is_released or self.is_behind):
                 self._write(file, _RELEASED)
+            file.close()
+
+    def abandon(self) -> None:
+        """Close the log as it is, in a forked child: its parent goes on with it."""
+        file, self._file = self._file, None
+        if file is not None:
             file.close()
 
 

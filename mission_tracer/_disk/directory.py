@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from mission_tracer import facts
-from mission_tracer._base.locks import LockFile, await_lock, try_lock
+from mission_tracer._base.locks import LockFile
 from mission_tracer._base.private import make_directory, open_private
 from mission_tracer._disk.journal import iterate_lines
 from mission_tracer._disk.journal_file import AppendFile
@@ -126,7 +126,7 @@ class Directory:
         Whoever is putting it away in this moment is let finish.
         """
         with suppress(OSError), closing(AppendFile(self._away(key, JOURNAL), create=False)) as file:
-            if await_lock(file.fd, patience=_PATIENCE) and file.is_in_place():
+            if file.try_lock(patience=_PATIENCE) and file.is_in_place():
                 log, away = self.log(key), self._away(key, LOG)
                 linked = _link(away, log)
                 if not linked:
@@ -170,7 +170,7 @@ class Directory:
             return
         with closing(file):
             # Nobody moves it now.
-            if try_lock(file.fd) and file.is_in_place() and not is_there(self.journal(key)):
+            if file.try_lock() and file.is_in_place() and not is_there(self.journal(key)):
                 log, away = self.log(key), self._away(key, LOG)
                 if not is_there(away):
                     _replace(log, away)
@@ -182,7 +182,7 @@ class Directory:
         """Delete a delivery log whose journal is gone for good, unless somebody still delivers from what he holds."""
         with suppress(FileNotFoundError), closing(AppendFile(self.log(key), create=False)) as log:
             # While we hold a run's log nobody puts the run away: it is where it is, or comes back.
-            if not try_lock(log.fd) or self.find(key) is not None or not log.is_in_place():
+            if not log.try_lock() or self.find(key) is not None or not log.is_in_place():
                 return
             log.path.unlink(missing_ok=True)
         self._clear_aside(key)
@@ -293,7 +293,7 @@ def claim_dead(path: Path, *, power: bool = False) -> AppendFile | None:
     """
     file = AppendFile(path, create=False, power=power)
     try:
-        if try_lock(file.fd):
+        if file.try_lock():
             file.recheck()
             return file
     except BaseException:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from mission_tracer._base import locks
 from mission_tracer._base.held_write import SLOW, Writer
 from mission_tracer._base.private import open_private, sync_directory
 
@@ -85,6 +86,15 @@ class AppendFile:
         except OSError as error:
             # What was written can be read, so it must not be put down elsewhere too.
             self._on_unsynced(UnsyncedError(error.errno, "it cannot be synced", os.fspath(self.path)))
+
+    def try_lock(self, *, patience: float = 0.0) -> bool:
+        """Take the file's lock for this process alone, waiting for it so many seconds; say whether it was to be had.
+
+        Raises:
+            OSError: The file system has no locks.
+        """
+        locks.leave_at_forks(self)
+        return locks.await_lock(self.fd, patience=patience)
 
     def recheck(self) -> None:
         """Look again whether the last line has its end: whoever wrote it may have died since the file was opened.

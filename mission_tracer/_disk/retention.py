@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing, suppress
 
-from mission_tracer._base.locks import try_lock
 from mission_tracer._disk.books import count_files
 from mission_tracer._disk.directory import JOURNAL, LOG, Directory
 from mission_tracer._disk.journal_file import AppendFile
@@ -46,7 +45,7 @@ def _drop_orphans(directory: Directory, keys: set[str]) -> None:
         if key not in keys:
             with suppress(OSError), closing(AppendFile(path, create=False)) as log:
                 # Whoever puts a run away holds its log, which comes here first.
-                if try_lock(log.fd) and directory.find(key) is None:
+                if log.try_lock() and directory.find(key) is None:
                     path.unlink()
 
 
@@ -63,7 +62,7 @@ def _delete(directory: Directory, key: str) -> bool:
     """Delete a delivered run; False when it must stay, or is in somebody's hands."""
     journal, log = directory.delivered / f"{key}{JOURNAL}", directory.delivered / f"{key}{LOG}"
     with suppress(OSError), closing(AppendFile(journal, create=False)) as file:
-        if try_lock(file.fd) and file.is_in_place():
+        if file.try_lock() and file.is_in_place():
             sums = count_files(journal, log)
             if not (sums.pending or sums.rejected):
                 journal.unlink()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET
 
 from mission_tracer import facts
+from mission_tracer._base import locks
 from mission_tracer._base.forks import process_id
 from mission_tracer._base.notices import Notices
 from mission_tracer._disk.directory import Directory
@@ -377,6 +378,7 @@ class Recorder:
     def _forked_unseen(self) -> None:
         """Begin again in a child of a fork that ran none of Python's hooks, such as uWSGI's."""
         alone = threading.active_count() == 1
+        locks.forked()
         self.forked()
         # Had its parent other threads, this process cannot start one: what it records is for others to deliver.
         self.sends = self.sends and alone

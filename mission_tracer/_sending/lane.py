@@ -391,7 +391,7 @@ class Lane:
         """Give the run up in a forked child: its parent goes on with it."""
         self._closing = True
         self._reader.close()
-        self._log.close()
+        self._log.abandon()
 
     def _close(self) -> None:
         if self._memory is not None:

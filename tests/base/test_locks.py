@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 
 from mission_tracer._base import locks
 from mission_tracer._base.locks import LockFile, await_lock, try_lock
+from mission_tracer._disk.journal_file import AppendFile
+from tests.processes import forked_child
 
 HOLD = """
 import os, sys
@@ -98,6 +101,36 @@ def test_a_forked_child_takes_nothing_along(path: Path, fd: int) -> None:
     assert os.waitpid(pid, 0)[1] == 0
     assert not try_lock(fd)
     lock.release()
+    assert try_lock(fd)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("how", ["os.fork", "in C, past Python's hooks"])
+@pytest.mark.parametrize("kind", ["a lock file", "a file of lines"])
+def test_a_forked_child_keeps_nothing(path: Path, fd: int, how: str, kind: str) -> None:
+    """What its parent locked for itself alone is free when the parent gives it up, however long the child lives."""
+    lock: LockFile | AppendFile = LockFile(path) if kind == "a lock file" else AppendFile(path, create=False)
+    assert lock.try_acquire() if isinstance(lock, LockFile) else lock.try_lock()
+    fork, begin = (os.fork, lambda: None) if how == "os.fork" else (ctypes.PyDLL(None).fork, locks.forked)
+    with forked_child(fork, begin):
+        assert not try_lock(fd)
+        lock.release() if isinstance(lock, LockFile) else lock.close()
+        assert try_lock(fd)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_keeps_what_it_locked_itself(path: Path, fd: int) -> None:
+    """A child that finds out late that it is one closes nothing of its own."""
+    lock = LockFile(path)
+    assert lock.try_acquire()
+    lock.release()
+
+    def begin() -> None:
+        assert lock.try_acquire()
+        locks.forked()
+
+    with forked_child(ctypes.PyDLL(None).fork, begin):
+        assert not try_lock(fd)
     assert try_lock(fd)
 
 

@@ -169,6 +169,16 @@ def test_a_full_disk_is_told_and_bounded(path: Path) -> None:
     log.close()
 
 
+def test_a_log_that_is_abandoned_is_left_as_it_is(path: Path) -> None:
+    """What the disk did not take is its parent's to write down, not a forked child's."""
+    log = opened(path)
+    with file_size_limit(0):
+        log.note(RunBound("r"))
+    log.abandon()
+    assert path.read_bytes() == b""
+    assert opened(path).state.run_id is None
+
+
 def test_what_follows_a_torn_record_is_known(path: Path) -> None:
     """A record that was cut off on a full disk takes none of its neighbours along."""
     log = opened(path)

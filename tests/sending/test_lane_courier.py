@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from mission_tracer._disk.directory import Directory
 from mission_tracer._planning import records
 from mission_tracer._planning.actions import POISONED, STUBBORN, Answer, Call, Lost, Refusal, Unsent
 from mission_tracer._sending.lane_courier import Courier, Item, Pause
+from tests.processes import forked_child
 
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
 SETTLE, TIMEOUT = 5.0, 30.0
@@ -347,6 +350,22 @@ def test_one_run_at_a_time_looks_a_mission_up(directory: Directory) -> None:
     assert isinstance(outcome, Pause)
     assert (outcome.quiet, sent) == (True, [])
     assert other.carry(item(OPENED)) == ([], ["create", "update"])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_a_mission_is_looked_up_holds_nobody_up(directory: Directory) -> None:
+    """A child that was forked while a mission is looked up keeps no other run from looking when that is over."""
+    one, other, opened = Bench(bound=False, directory=directory), Bench(bound=False, directory=directory), item(OPENED)
+    with ExitStack() as children:
+
+        def reset(_call: Call) -> Lost:
+            children.enter_context(forked_child())
+            return Lost("reset")
+
+        assert isinstance(one.courier.carry(opened, OPENED, reset, list), Pause)
+        outcome, sent = other.carry(item(OPENED))
+        assert outcome == []
+        assert "create" in sent
 
 
 def test_a_mission_that_is_gone_is_forgotten(directory: Directory) -> None:
