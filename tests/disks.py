@@ -33,10 +33,10 @@ def open_files() -> int:
 
 
 @contextmanager
-def no_more_files() -> Iterator[None]:
-    """Let this process open no file more."""
+def open_files_limit(most: int) -> Iterator[None]:
+    """Let this process have only so many files open; with 0 it opens none more."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))
     try:
         yield
     finally:

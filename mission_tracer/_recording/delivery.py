@@ -18,6 +18,7 @@ from mission_tracer._disk.journal_file import whole_length
 from mission_tracer._planning.lane_state import LaneState
 from mission_tracer._recording.wait import GLANCE, Wait
 from mission_tracer._sending.roster import Roster
+from mission_tracer._sending.roster_places import most_lanes
 from mission_tracer._sending.sender import Sender
 from mission_tracer._version import VERSION
 from mission_tracer.settings import Settings
@@ -46,6 +47,7 @@ class Delivery:
         self.sends = settings.sender == "thread" and not self.is_offline
         if self.sends:
             _load_transport()
+        places = most_lanes()
         self.roster = Roster(
             directory,
             base_url=settings.base_url,
@@ -57,6 +59,7 @@ class Delivery:
             power=settings.durability == "power",
             adopt=adopt,
             anywhere=anywhere,
+            most_lanes=places,
         )
         self.sender = Sender(
             self.roster,
@@ -64,6 +67,7 @@ class Delivery:
             notices,
             max_backoff=settings.max_backoff,
             advice="set TELNYX_API_KEY to a valid key; everything is kept until then",
+            most_threads=places,
         )
 
     def _transport(self) -> Transport:

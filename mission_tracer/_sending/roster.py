@@ -21,9 +21,9 @@ from mission_tracer._sending.roster_burial import bury
 from mission_tracer._sending.roster_closing import is_left, put_away
 from mission_tracer._sending.roster_ledger import Ledger, Own
 from mission_tracer._sending.roster_opening import Elsewhere, Nothing, Opening, Refused
+from mission_tracer._sending.roster_places import MOST_LANES
 from mission_tracer._sending.roster_strangers import Strangers
 
-MOST_LANES = 128
 _AGAIN = 5.0  # seconds until a run is tried again that could not be opened
 _LIGHTENED = 64  # runs at a time
 

@@ -43,6 +43,7 @@ class Sender:
         notices: Says what goes wrong.
         max_backoff: The longest pause, in seconds.
         advice: What to do about a key that is refused.
+        most_threads: How many threads at once, and so connections; `MAX_THREADS` at most.
         monotonic: Seconds that never go back.
         draw: Draws from 0 to 1, for the pauses' jitter.
     """
@@ -55,6 +56,7 @@ class Sender:
         *,
         max_backoff: float,
         advice: str,
+        most_threads: int = MAX_THREADS,
         monotonic: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random,
     ) -> None:
@@ -68,6 +70,7 @@ class Sender:
         self._max_backoff = max_backoff
         self._gate = Gate(most=max_backoff, draw=draw)
         self._advice = advice
+        self._most_threads = min(most_threads, MAX_THREADS)
         self._monotonic = monotonic
         self._bell = Bell()
         self._ready: deque[Lane] = deque()
@@ -220,7 +223,7 @@ class Sender:
             return
         if self._idle:
             self._bell.ring()
-        elif self._threads < MAX_THREADS and not self._stopped:
+        elif self._threads < self._most_threads and not self._stopped:
             self._start_thread()
 
     def _deliver(self, lane: Lane, item: Item, within: Callable[[], float] | None) -> None:

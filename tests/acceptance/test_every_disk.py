@@ -381,6 +381,31 @@ assert stats.recorded == stats.delivered == 25, stats
 """
 
 
+FEW_FILES = """
+import resource, mission_tracer as mt
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+for number in range(200):
+    with mt.mission_run("Waiting"):
+        pass
+assert not mt.flush(1.0)
+files = [open("/dev/null") for _ in range(180)]
+assert not mt.flush(1.0)
+"""
+
+
+def test_an_outage_leaves_the_program_its_files(tmp_path: Path) -> None:
+    """While many runs wait for a server, most of the files that may be open, and they are few, are the program's."""
+    env = environment(
+        tmp_path / "state",
+        TELNYX_API_KEY="KEY1",
+        TELNYX_BASE_URL=f"http://127.0.0.1:{free_port()}/v2",
+        MISSION_TRACER_FLUSH_STALL="0.1",
+        MISSION_TRACER_LOG_LEVEL="error",
+    )
+    done = run([sys.executable, "-c", FEW_FILES], env)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_no_more_files_may_be_opened(tmp_path: Path, server: str) -> None:
     """At the limit of open files new runs are recorded in memory; when there is room again all are delivered."""
     env = environment(tmp_path / "state", TELNYX_API_KEY="KEY1", TELNYX_BASE_URL=server)

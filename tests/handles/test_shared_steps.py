@@ -12,7 +12,7 @@ import pytest
 import mission_tracer as mt
 from mission_tracer import facts
 from mission_tracer._disk.directory import Directory
-from tests.disks import no_more_files, open_files
+from tests.disks import open_files, open_files_limit
 
 Journal = Callable[[], list[facts.Fact]]
 
@@ -118,7 +118,7 @@ def test_a_step_is_entered_although_no_more_files_may_be_opened(journal: Journal
         mt.inject()
         with mt.plan_step("work"):
             pass
-        with no_more_files(), mt.plan_step("work") as step:
+        with open_files_limit(0), mt.plan_step("work") as step:
             pass
     assert step.id.startswith("work-")
     assert entered(journal()) == ["work", step.id]

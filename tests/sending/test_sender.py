@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from mission_tracer._base.notices import Notices
 from mission_tracer._planning.actions import Call
 from mission_tracer._sending.lane import Lane
 from mission_tracer._sending.sender import MAX_THREADS, Sender
+from tests.disks import open_files_limit
 from tests.faults import faulty
 from tests.sending.test_lane import Bench
 from tests.whole import wait_for
@@ -53,34 +56,52 @@ def test_an_idle_sender_keeps_one_thread(api: Any) -> None:
     assert sum(len(run["events"]) for run in mission["runs"]) == 13
 
 
-def test_many_runs_are_delivered_side_by_side(api: Any) -> None:
-    """Runs do not wait for each other, with at most `MAX_THREADS` threads, and each keeps its own order."""
-    most = [0]
-
-    def watch(over: threading.Event) -> None:
-        while not over.wait(0.005):
-            most[0] = max(most[0], threads())
-
+@contextmanager
+def watching_threads() -> Iterator[list[int]]:
+    """Count the sender's threads again and again while the block runs."""
+    found: list[int] = []
     over = threading.Event()
-    watcher = threading.Thread(target=watch, args=(over,))
+
+    def watch() -> None:
+        while not over.wait(0.005):
+            found.append(threads())
+
+    watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        with faulty(api.base_url, rates={"slow": 1.0}) as proxy:
-            proxy.change(seconds={"slow": 0.1})
-            mt.configure(api_key="KEY_of_the_test", base_url=proxy.base_url, log_level="off")
-            for number in range(2 * MAX_THREADS):
-                with mt.mission_run("Wide"):
-                    for event in range(5):
-                        mt.log_event(f"{number}.{event}")
-            started = time.monotonic()
-            assert mt.flush(60)
-            took = time.monotonic() - started
+        yield found
     finally:
         over.set()
         watcher.join()
+
+
+def test_few_files_are_few_threads(api: Any) -> None:
+    """Each thread needs a connection: where few files may be open there are few of them, and all is delivered."""
+    with open_files_limit(160), watching_threads() as most, faulty(api.base_url, rates={"slow": 1.0}) as proxy:
+        mt.configure(api_key="KEY_of_the_test", base_url=proxy.base_url, log_level="off")
+        for _ in range(30):
+            with mt.mission_run("Wide"):
+                mt.log_event("x")
+        assert mt.flush(60)
+        mt.shutdown(20)
+    assert 1 < max(most) <= 10
+
+
+def test_many_runs_are_delivered_side_by_side(api: Any) -> None:
+    """Runs do not wait for each other, with at most `MAX_THREADS` threads, and each keeps its own order."""
+    with watching_threads() as most, faulty(api.base_url, rates={"slow": 1.0}) as proxy:
+        proxy.change(seconds={"slow": 0.1})
+        mt.configure(api_key="KEY_of_the_test", base_url=proxy.base_url, log_level="off")
+        for number in range(2 * MAX_THREADS):
+            with mt.mission_run("Wide"):
+                for event in range(5):
+                    mt.log_event(f"{number}.{event}")
+        started = time.monotonic()
+        assert mt.flush(60)
+        took = time.monotonic() - started
     requests = 2 * MAX_THREADS * 8
     assert took < requests * 0.1 / 4, "one after the other they would take much longer"
-    assert 1 < most[0] <= MAX_THREADS
+    assert 1 < max(most) <= MAX_THREADS
     [mission] = api.tree()
     for run in mission["runs"]:
         said = [event.summary for event in run["events"]]
