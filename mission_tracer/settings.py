@@ -67,8 +67,9 @@ def _seconds(value: object) -> float:
 
 
 def _pause(value: object) -> float:
-    if (number := _seconds(value)) == math.inf:
-        raise ValueError("a number of seconds, not infinity")
+    number = _seconds(value)
+    if number > _DAY:
+        raise ValueError(f"a number of seconds, at most {_DAY:.0f}")
     return number
 
 

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import weakref
+from pathlib import Path
 from typing import Protocol
 
 from mission_tracer._base.forks import process_id
@@ -68,6 +69,19 @@ def await_lock(fd: int, *, shared: bool = False, patience: float) -> bool:
             return False
         time.sleep(0.0002)
     return True
+
+
+def names(path: os.PathLike[str] | str, fd: int) -> bool:
+    """Say whether a name still means an open file: it may have been deleted, or have become another one's.
+
+    Raises:
+        OSError: It cannot be seen.
+    """
+    try:
+        named = Path(path).stat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(named, os.fstat(fd))
 
 
 class Closable(Protocol):
@@ -130,7 +144,8 @@ class LockFile:
             return True
         file = _OpenFile(self._path)
         try:
-            if try_lock(file.fd):
+            # Between opening and locking it may have been deleted: then this is not the lock any more.
+            if try_lock(file.fd) and names(self._path, file.fd):
                 self._file = file
         finally:
             if self._file is not file:

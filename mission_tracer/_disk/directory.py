@@ -23,6 +23,7 @@ LOG = ".sent.jsonl"
 _ASIDE = (".lock", ".outcome")
 _PATIENCE = 0.5  # seconds
 _SWEPT = ".swept"
+_TRIED = 2 * 86400.0  # seconds; the settings allow a day for a request, and another one for its effect to be seen
 
 
 class RememberedMission(msgspec.Struct, frozen=True):
@@ -216,11 +217,8 @@ class Directory:
 
     def recall(self, base_url: str, name: str) -> RememberedMission | None:
         """Return what a mission's name is known to stand for; `None` when nothing is known of it."""
-        try:
-            known = msgspec.json.decode(self._mission(base_url, name).read_bytes(), type=RememberedMission)
-        except (OSError, msgspec.MsgspecError):
-            return None
-        return known if (known.base_url, known.name) == (base_url, name) else None
+        known = _read_mission(self._mission(base_url, name))
+        return known if known is not None and (known.base_url, known.name) == (base_url, name) else None
 
     def remember(self, base_url: str, name: str, mission_id: str | None, *, tried_at: float = 0.0) -> None:
         """Note what a mission's name stands for; without an id, that it is being created. The caller holds its lock.
@@ -239,11 +237,45 @@ class Directory:
         """Drop what a name stands for: the server does not know that mission any more."""
         self._mission(base_url, name).unlink(missing_ok=True)
 
+    def forget_missions(self, *, now: float, retention: float) -> None:
+        """Drop what was learnt of missions longer ago than `retention`; it is looked up again when it is needed.
+
+        A creation whose answer is not known is remembered for as long as it may still take effect.
+
+        Args:
+            now: Seconds since the epoch.
+            retention: In seconds.
+        """
+        for name in {name.partition(".")[0] for name in _names(self.missions)}:
+            path = self.missions / f"{name}.json"
+            lock = LockFile(path.with_suffix(".lock"))
+            with suppress(OSError):
+                if _is_old(path, now, retention) and lock.try_acquire() and _is_old(path, now, retention):
+                    for suffix in (".json", ".new", ".lock"):
+                        path.with_suffix(suffix).unlink(missing_ok=True)
+            lock.release()
+
     def _mission(self, base_url: str, name: str) -> Path:
         import hashlib  # loads OpenSSL: only whoever delivers needs it
 
         digest = hashlib.sha256(f"{base_url}\n{name}".encode("utf-8", "surrogatepass")).hexdigest()
         return self.missions / f"{digest[:32]}.json"
+
+
+def _read_mission(path: Path) -> RememberedMission | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RememberedMission)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _is_old(path: Path, now: float, retention: float) -> bool:
+    """Say whether what is remembered of a mission, or else its lock, is older than `retention`."""
+    age = now - (path if is_there(path) else path.with_suffix(".lock")).stat().st_mtime
+    if age <= retention:
+        return False
+    known = _read_mission(path)
+    return age > _TRIED or known is None or known.mission_id is not None
 
 
 def _keys(place: Path) -> list[str]:

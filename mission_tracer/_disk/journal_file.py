@@ -114,12 +114,7 @@ class AppendFile:
 
     def is_in_place(self) -> bool:
         """Say whether the file's name still means this file: it may have been put away while it was being opened."""
-        try:
-            named = self.path.stat()
-        except FileNotFoundError:
-            return False
-        mine = os.fstat(self.fd)
-        return (named.st_dev, named.st_ino) == (mine.st_dev, mine.st_ino)
+        return locks.names(self.path, self.fd)
 
     def close(self) -> None:
         """Close the file; a lock on it goes when the last process that shares the description closes it."""

@@ -12,7 +12,8 @@ from mission_tracer._disk.journal_file import AppendFile
 def prune(directory: Directory, *, now: float, retention: float, most_bytes: int) -> list[str]:
     """Delete delivered runs last touched longer ago than `retention`, and the oldest ones over a size.
 
-    A run with refused facts that nobody has answered stays, and does not count. Several processes may prune at once.
+    A run with refused facts that nobody has answered stays, and does not count. What is known of missions goes after
+    the same time. Several processes may prune at once.
 
     Args:
         directory: The state directory.
@@ -27,6 +28,7 @@ def prune(directory: Directory, *, now: float, retention: float, most_bytes: int
     gone = []
     keys = directory.delivered_keys()
     _drop_orphans(directory, set(keys))
+    directory.forget_missions(now=now, retention=retention)
     for key in reversed(keys):
         size, touched = _measure(directory, key)
         kept += size

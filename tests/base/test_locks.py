@@ -145,6 +145,27 @@ def test_a_lock_file_is_taken_once(path: Path, fd: int) -> None:
     assert try_lock(fd)
 
 
+DELETE = """
+import os, sys
+from mission_tracer._base.locks import LockFile
+path, taken = sys.argv[1], 0
+while taken < 1000:
+    lock = LockFile(path)
+    if lock.try_acquire():
+        os.close(os.open(path + ".alone", os.O_CREAT | os.O_EXCL))
+        os.unlink(path + ".alone")
+        os.unlink(path)
+        lock.release()
+        taken += 1
+"""
+
+
+def test_a_lock_that_is_deleted_has_one_holder(path: Path) -> None:
+    """Who opened a lock file before its holder deleted it, and locks it after that, does not hold the lock."""
+    takers = [subprocess.Popen([sys.executable, "-c", DELETE, str(path)]) for _ in range(3)]
+    assert [taker.wait(60) for taker in takers] == [0, 0, 0]
+
+
 def test_no_lock_without_a_directory(tmp_path: Path) -> None:
     """Where no file can be made there is no lock, and that is an error of the system's."""
     with pytest.raises(FileNotFoundError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import subprocess
@@ -356,6 +357,46 @@ def test_a_name_is_looked_up_by_one_at_a_time(directory: Directory) -> None:
     assert other.try_acquire()
     other.release()
     lock.release()
+
+
+def test_what_is_known_of_missions_is_forgotten_after_a_time(directory: Directory) -> None:
+    """What was learnt longer ago goes with its lock, and is learnt anew; what is new, or in somebody's hands, stays."""
+    held = directory.mission_lock("url", "held")
+    for name in ("new", "old", "held", "looked up in vain"):
+        lock = held if name == "held" else directory.mission_lock("url", name)
+        assert lock.try_acquire()
+        if "vain" not in name:
+            directory.remember("url", name, f"id of {name}")
+        if name != "new":
+            for path in directory.missions.glob(f"{directory._mission('url', name).stem}.*"):
+                os.utime(path, (0, 0))
+        if lock is not held:
+            lock.release()
+    now = directory._mission("url", "new").stat().st_mtime + 50
+    directory.forget_missions(now=now, retention=math.inf)
+    assert len(list(directory.missions.iterdir())) == 7
+    directory.forget_missions(now=now, retention=100)
+    assert [directory.recall("url", name) is not None for name in ("new", "old", "held")] == [True, False, True]
+    assert len(list(directory.missions.iterdir())) == 4
+    held.release()
+    directory.forget_missions(now=now, retention=100)
+    assert len(list(directory.missions.iterdir())) == 2
+    directory.remember("url", "old", "another id")
+    assert directory.recall("url", "old") is not None
+
+
+def test_a_creation_that_may_still_come_is_remembered(directory: Directory) -> None:
+    """That a mission was tried to be created is known for as long as the settings allow its effect to take."""
+    lock = directory.mission_lock("url", "tried")
+    assert lock.try_acquire()
+    directory.remember("url", "tried", None, tried_at=1000.0)
+    lock.release()
+    os.utime(directory._mission("url", "tried"), (1000.0, 1000.0))
+    directory.forget_missions(now=1000.0 + 2 * 86400, retention=0)
+    assert directory.recall("url", "tried") is not None
+    directory.forget_missions(now=1001.0 + 2 * 86400, retention=0)
+    assert directory.recall("url", "tried") is None
+    assert list(directory.missions.iterdir()) == []
 
 
 # ---- turns ----

@@ -130,6 +130,19 @@ def test_a_log_without_a_journal_goes(directory: Directory) -> None:
     assert sorted(path.name for path in directory.delivered.iterdir()) == ["02.sent.jsonl", "03.sent.jsonl"]
 
 
+def test_what_is_known_of_missions_goes_too(directory: Directory) -> None:
+    """The names of missions that were looked up longer ago than the retention do not pile up."""
+    for name in ("old", "new"):
+        directory.remember("url", name, "id")
+    [old] = [path for path in directory.missions.iterdir() if b'"old"' in path.read_bytes()]
+    os.utime(old, (NOW - 1000, NOW - 1000))
+    for path in directory.missions.iterdir():
+        if path != old:
+            os.utime(path, (NOW, NOW))
+    prune(directory, now=NOW, retention=100, most_bytes=1 << 30)
+    assert [directory.recall("url", name) is not None for name in ("old", "new")] == [False, True]
+
+
 def test_without_a_directory_nothing_goes(tmp_path: Path) -> None:
     """Pruning where nothing was ever recorded does nothing."""
     assert prune(Directory(tmp_path / "absent"), now=NOW, retention=0, most_bytes=0) == []
