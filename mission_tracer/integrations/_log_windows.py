@@ -135,7 +135,9 @@ class LogWindows:
     def _begin(self) -> None:
         # A forked child begins with nothing: what waits is its parent's to write, and so may be the lock.
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_held = False
+        self._noted: deque[tuple[Run | None, str | None]] = deque()
         self._windows: dict[tuple[str, str | None], _Window] = {}
         self._looked_at = 0.0
 
@@ -147,13 +149,31 @@ class LogWindows:
         shown = _shown(run, line)
         if self._pid != os.getpid():
             self._begin()
-        with self._lock:
-            due = self._sort_in(run, step_id, shown, urgent=line.severity >= logging.WARNING)
+        due = self._hold(lambda: self._sort_in(run, step_id, shown, urgent=line.severity >= logging.WARNING))
+        if due is None:
+            due = [_Batch(run, step_id, [shown])]
         is_error = line.severity >= logging.ERROR
         for batch in due:
             batch.write("error" if is_error and line.error is None and batch.lines == [shown] else "custom")
         if is_error and line.error is not None:
             run.note_error(line.error, step_id, logger=line.logger)
+
+    def _hold(self, work: Callable[[], list[_Batch]]) -> list[_Batch] | None:
+        """Do what needs the windows for itself; `None` when it comes in the middle of such work of this thread.
+
+        The garbage collector may end a generator's step there, and a signal's handler the run.
+        """
+        with self._lock:
+            if self._is_held:
+                return None
+            try:
+                self._is_held = True
+                due = work()
+                while self._noted:
+                    due += self._take_out(*self._noted.popleft())
+                return due
+            finally:
+                self._is_held = False
 
     def _sort_in(self, run: Run, step_id: str | None, shown: dict[str, Any], *, urgent: bool) -> list[_Batch]:
         now = self._monotonic()
@@ -195,14 +215,20 @@ class LogWindows:
         """Write what waits: of one step, of a whole run, or of all."""
         if self._pid != os.getpid():
             self._begin()
-        due: list[_Batch] = []
-        with self._lock:
-            for key, window in list(self._windows.items()):
-                if (run is None or key[0] == run.key) and (step_id is None or key[1] == step_id):
-                    due += window.take()
-                    del self._windows[key]
+        due = self._hold(lambda: self._take_out(run, step_id))
+        if due is None:
+            self._noted.append((run, step_id))  # whoever is at it does this too
+            return
         for batch in due:
             batch.write()
+
+    def _take_out(self, run: Run | None, step_id: str | None) -> list[_Batch]:
+        due: list[_Batch] = []
+        for key, window in list(self._windows.items()):
+            if (run is None or key[0] == run.key) and (step_id is None or key[1] == step_id):
+                due += window.take()
+                del self._windows[key]
+        return due
 
     def close(self) -> None:
         """Write what waits; a later line is taken all the same, but no end is waited for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -315,6 +316,75 @@ def test_threads_lose_no_line(clock: Clock, journal: Journal) -> None:
     windows.close()
     told = [body["payload"] for body in bodies(journal())]
     assert sum(len(p["records"]) + p.get("left_out", 0) for p in told) == 800
+
+
+class Interrupting(Clock):
+    """Seconds at whose reading something else happens once, as a collection of garbage or a signal may at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.happens: Callable[[], object] | None = None
+
+    def __call__(self) -> float:
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            happens()
+        return super().__call__()
+
+
+def test_a_step_that_is_collected_in_the_middle_of_ours_ends(journal: Journal) -> None:
+    """The garbage collector may end a generator's step while a line is sorted in: nothing stands still or is lost."""
+    clock = Interrupting()
+    windows = LogWindows(2.0, monotonic=clock)
+
+    @mt.plan_step
+    def part() -> Iterator[int]:
+        try:
+            say(windows, "part 1")
+            say(windows, "part 2")
+            yield 1
+        finally:
+            say(windows, "collected")
+
+    with mt.mission_run("m"):
+        say(windows, "one")
+        left = [part()]
+        next(left[0])
+        clock.happens = left.clear
+        say(windows, "two")
+        assert not [key for key in windows._windows if key[1] == "part"]
+    windows.close()
+    assert [e[1:] for e in events(journal())] == [
+        ("one", None),
+        ("part 1", "part"),
+        ("collected", "part"),
+        ("part 2", "part"),
+        ("two", None),
+    ]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs signals")
+def test_a_signal_in_the_middle_of_ours_may_end_the_run(journal: Journal) -> None:
+    """A signal's handler that flushes and ends the run while a line is sorted in stands not still, and loses none."""
+    clock = Interrupting()
+    windows = LogWindows(2.0, monotonic=clock)
+
+    with mt.mission_run("m") as run:
+
+        def handle(*_: object) -> None:
+            mt.flush(0)
+            run.end()
+
+        before = signal.signal(signal.SIGUSR1, handle)
+        try:
+            say(windows, "one")
+            say(windows, "two")
+            clock.happens = lambda: signal.raise_signal(signal.SIGUSR1)
+            say(windows, "three")
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+    windows.close()
+    assert [e[1] for e in events(journal())] == ["one", "2 log records: two"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
