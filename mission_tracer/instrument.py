@@ -53,7 +53,7 @@ class _Installed:
     """Hold what is switched on."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a signal's handler may switch off in the middle of ours
         self.undo: dict[str, Callable[[], None]] = {}
 
 

@@ -13,7 +13,7 @@ from mission_tracer.settings import Settings
 __all__ = ["Recorder", "about_this_process", "configure", "default", "discard", "handle_signals", "replace", "swap"]
 
 _default: Recorder | None = None
-_default_lock = threading.Lock()
+_default_lock = threading.RLock()  # a signal's handler may record in the middle of ours
 
 
 def default() -> Recorder:
@@ -26,7 +26,8 @@ def _make_default() -> Recorder:
     with _default_lock:
         if _default is None:
             settings, problems = Settings.tolerate(environ=os.environ)
-            _default = Recorder(settings)
+            made = Recorder(settings)
+            _default = _default or made  # type: ignore[redundant-expr]  # of a signal's handler in the meantime
             for problem in problems:
                 _default.notices.say("error", f"{problem}; the default is used")
         return _default
@@ -93,7 +94,7 @@ def discard() -> None:
 
 def _after_fork_in_child() -> None:
     global _default_lock  # noqa: PLW0603 - another thread may have held it
-    _default_lock = threading.Lock()
+    _default_lock = threading.RLock()
     if _default is not None:
         _default.forked()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
+import gc
 import json
 import multiprocessing
 import os
@@ -27,6 +28,7 @@ import mission_tracer as mt
 from mission_tracer import _context, facts, recorder
 from mission_tracer._disk.directory import Directory
 from mission_tracer._disk.journal import iterate_lines
+from mission_tracer._scopes.share import _shares
 
 Journal = Callable[[], list[facts.Fact]]
 
@@ -536,6 +538,21 @@ def test_a_run_in_memory_is_joined_again_and_again(api: Any) -> None:
             note(f"block {number}")
     assert mt.flush(20)
     assert [e.summary for e in api.only_run()["events"]] == ["block 0", "block 1", "block 2"]
+
+
+def test_a_block_that_is_collected_while_another_begins_ends() -> None:
+    """The garbage collector may end a `continue_run` block while runs opened elsewhere are looked up."""
+
+    def part(headers: dict[str, str]) -> Iterator[int]:
+        with mt.continue_run(headers):
+            yield 1
+
+    with mt.mission_run("m"):
+        left = part(mt.inject())
+    next(left)
+    with _shares.lock:
+        del left
+        gc.collect()
 
 
 SERVER = """

@@ -24,8 +24,8 @@ class _Shares:
         self.begin()
 
     def begin(self) -> None:
-        # In a forked child too: another thread may have held it.
-        self.lock = threading.Lock()
+        # In a forked child too: another thread may have held it. The garbage collector may end a block in the middle.
+        self.lock = threading.RLock()
 
 
 _shares = _Shares()

@@ -51,6 +51,27 @@ def run(state: Path, before: str = "", inside: str = "pass") -> tuple[int, str, 
     return done.returncode, done.stdout, closed
 
 
+def test_a_handler_may_come_while_the_recorder_is_made_or_integrations_are_switched_on(tmp_path: Path) -> None:
+    """A signal's handler records and switches off in the middle of what makes those ready, and nothing stands still."""
+    program = """
+import signal, sys
+import mission_tracer as mt
+from mission_tracer import recorder
+
+def handle(*_):
+    with mt.mission_run("of the handler"):
+        pass
+    mt.uninstrument()
+
+signal.signal(signal.SIGUSR1, handle)
+with recorder._default_lock, sys.modules["mission_tracer.instrument"]._installed.lock:
+    signal.raise_signal(signal.SIGUSR1)
+"""
+    quiet = environment(tmp_path, MISSION_TRACER_LOG_LEVEL="off")
+    assert subprocess.run([sys.executable, "-c", program], env=quiet, timeout=30, check=False).returncode == 0
+    assert len(list(Directory(tmp_path).keys())) == 1
+
+
 def test_a_terminated_program_dies_of_it_and_its_run_failed(tmp_path: Path) -> None:
     """Without a handler of its own a program dies of SIGTERM, and its run failed by that signal's name."""
     status, said, closed = run(tmp_path)
