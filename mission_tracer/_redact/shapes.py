@@ -12,15 +12,13 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
-from mission_tracer._redact.values import assigned, optioned
+from mission_tracer._redact.commands import OPTION, commanded
+from mission_tracer._redact.values import Span, assigned, optioned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["MARGIN", "Span", "candidate", "find"]
-
-Span = tuple[int, int, str]
-"""Start, end and the rule's name (empty for a value that stands beside a secret name)."""
 
 MARGIN = 640
 """Characters within which every shape can be told from its beginning: what a cut text is read beyond the cut."""
@@ -68,6 +66,7 @@ _CANDIDATE = (
     r":|=|>|%3D|,(?<=[\"'],)(?= ?b?\\{0,8}[\"'])"
     # A dash: a private key in PEM, an option of a command line, or a shape of the table.
     r"|-(?:(?P<private_key>----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----)"
+    rf"|{OPTION}"
     r"|(?:(?<![A-Za-z0-9]-)|(?<=\\[nrt]-))-(?P<option>[A-Za-z][A-Za-z0-9_-]{1,64})[ \t]"
     # (Looking at two characters first spares a UUID or a snake_case name the whole table.)
     rf"|(?<=[A-Za-z]{{2}}-)(?=[A-Za-z0-9_-]{{8}})(?:{_hung('-', _AFTER_DASH)}))"
@@ -124,6 +123,8 @@ def find(text: str, is_secret: Callable[[str, bool], bool]) -> list[Span]:
             span = assigned(text, match.start(), match.end(), is_secret)
         elif rule == "option":
             span = optioned(text, match.end(), match["option"], is_secret)
+        elif rule == "command":
+            span = commanded(text, match)
         else:
             span = _shaped(text, match, rule)
         if span is not None and span[1] > done:

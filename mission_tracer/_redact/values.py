@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["assigned", "optioned"]
+__all__ = ["Span", "assigned", "optioned", "unless_innocent", "value_at"]
 
 # The name, read backwards from the separator: perhaps blanks, perhaps quotes and a bracket, the name, what is before.
 _NAME_BACKWARDS = re.compile(r"([ \t]{0,4}[\]\"'`\\]{0,10})([A-Za-z0-9_.\-]{1,64})(.?)([A-Za-z]{0,16})", re.DOTALL)
@@ -55,6 +55,7 @@ _USER_INFO = re.compile(
 _LONGEST_USER_INFO = 520
 
 Span = tuple[int, int, str]
+"""Start, end and the rule's name (empty for a value that stands beside a secret name)."""
 
 
 def assigned(text: str, at: int, after: int, is_secret: Callable[[str, bool], bool]) -> Span | None:
@@ -76,7 +77,7 @@ def assigned(text: str, at: int, after: int, is_secret: Callable[[str, bool], bo
     if separator == ">":
         # Only `<password>...` is an assignment; `a -> b` and `a > b` are not.
         tag = ahead == "<" and not found[1] and is_secret(name, False)  # noqa: FBT003 - a predicate of two
-        return _unless_innocent(text, after, _found_or_end(text, "</", after)) if tag else None
+        return unless_innocent(text, after, _found_or_end(text, "</", after)) if tag else None
     if separator == ",":
         return _paired(text, after, name, found.string[found.end(3) :], is_secret)
     if not is_secret(name, separator != ":" and ahead in {"?", "&", ";"}):
@@ -84,7 +85,7 @@ def assigned(text: str, at: int, after: int, is_secret: Callable[[str, bool], bo
         if other is None or not is_secret(other, False):  # noqa: FBT003 - a predicate of two
             return None
         name = other
-    return _unless_innocent(text, *_value(text, after, name, ahead))
+    return unless_innocent(text, *value_at(text, after, name, ahead))
 
 
 def _name_before(text: str, at: int) -> re.Match[str] | None:
@@ -112,11 +113,11 @@ def _paired(text: str, after: int, name: str, ahead: str, is_secret: Callable[[s
         return None
     if not is_secret(name, False):  # noqa: FBT003 - a predicate of two
         return None
-    start, end = _value(text, after, name, "")
+    start, end = value_at(text, after, name, "")
     closed = text[start - 1 : start] in _QUOTES and (
         name.startswith("--") or text[end : end + 10].lstrip("\\\"'")[:1] in _CLOSING
     )
-    return _unless_innocent(text, start, end) if closed else None
+    return unless_innocent(text, start, end) if closed else None
 
 
 def _found_or_end(text: str, what: str, at: int) -> int:
@@ -128,7 +129,7 @@ def optioned(text: str, after: int, name: str, is_secret: Callable[[str, bool], 
     """Find the secret that follows a command line's option, as in `--password hunter2`."""
     if not is_secret(name, False):  # noqa: FBT003 - a predicate of two
         return None
-    return _unless_innocent(text, *_value(text, after, name, ""))
+    return unless_innocent(text, *value_at(text, after, name, ""))
 
 
 def _user_info(text: str, at: int) -> Span | None:
@@ -139,14 +140,14 @@ def _user_info(text: str, at: int) -> Span | None:
     return None if found is None else (at, found.end() - 1, "url")
 
 
-def _unless_innocent(text: str, start: int, end: int) -> Span | None:
+def unless_innocent(text: str, start: int, end: int) -> Span | None:
     """Let a value pass that says nothing, such as `None` or the name of a type."""
     if end <= start or (end - start <= _LONGEST_INNOCENT and _INNOCENT.fullmatch(text, start, end) is not None):
         return None
     return start, end, ""
 
 
-def _value(text: str, at: int, name: str, ahead: str) -> tuple[int, int]:
+def value_at(text: str, at: int, name: str, ahead: str) -> tuple[int, int]:
     """Find where a value begins and ends: quoted, bracketed, a header's or a bare word."""
     opening = _BEFORE_VALUE.match(text, at)
     start = at if opening is None else opening.end()

@@ -97,6 +97,22 @@ def test_secrets_of_commands_are_hidden(journal: Journal) -> None:
     assert "me:[redacted]" in bodies(journal())[0]["payload"]["arguments"]["command"]
 
 
+@pytest.mark.parametrize("shell", [False, True])
+def test_secrets_of_commands_are_hidden_in_their_errors(shell: bool, journal: Journal) -> None:
+    """What the module says of a program that failed or took too long quotes its command, without the passwords."""
+    secret = "hunter2-hunter2"
+    listed = [sys.executable, "-c", "import sys; sys.exit(1)", "-u", f"me:{secret}", f"-ume:{secret}"]
+    command: Any = f"exit 1; curl -u me:{secret}; sshpass -p {secret} x" if shell else listed
+    with pytest.raises(subprocess.CalledProcessError), mt.mission_run("m"):
+        subprocess.run(command, shell=shell, check=True)
+    with pytest.raises(subprocess.TimeoutExpired), mt.mission_run("m"):
+        raise subprocess.TimeoutExpired(command, 1)
+    told = bodies(journal())
+    assert [body["type"] for body in told] == ["tool_call", "tool_result", "error", "error"]
+    assert secret not in str(told)
+    assert secret not in str([fact.error for fact in journal() if isinstance(fact, facts.RunClosed)])
+
+
 def test_an_iterator_of_arguments_is_left_to_the_program(journal: Journal) -> None:
     """A command that can be gone through only once reaches the module whole; its type is told."""
     command: Any = iter(EXITS)
