@@ -6,6 +6,7 @@ outside of a run is left alone.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from mission_tracer.integrations._patches import ours, require
 from mission_tracer.steps import Step
 
 signals = require("celery.signals", "5.3")
+Retry: type[Exception] = require("celery.exceptions", "5.3").Retry
 
 _ID = 8  # characters of a task's id that tell its step from others of its name
 
@@ -104,8 +106,10 @@ class _Tasks:
             found.step.run.note_error(exception, found.step.id, since=found.began)
 
     @ours
-    def end(self, *, task_id: str, retval: Any = None, **_more: Any) -> None:
+    def end(self, *, task_id: str, retval: Any = None, state: Any = None, **_more: Any) -> None:
         """Leave the step of a task that is over."""
+        if state is None:
+            self._take_passing(task_id, sys.exc_info()[1])
         found = self._under_way.pop(task_id, None)
         if found is None:
             return
@@ -120,6 +124,16 @@ class _Tasks:
         finally:
             if found.joined is not None:
                 found.joined.end()
+
+    def _take_passing(self, task_id: str, error: BaseException | None) -> None:
+        """Note what passes through a task that is executed in place and propagates: no signal tells it."""
+        found = self._under_way.get(task_id)
+        if found is None or found.reason is not None or error is None:
+            return
+        if isinstance(error, Retry):
+            found.reason = f"retrying: {found.step.run.reason(_cause(error))}"
+        else:
+            self.fail(task_id=task_id, exception=error)
 
     @ours
     def enter_process(self, **_more: Any) -> None:

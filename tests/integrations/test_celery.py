@@ -23,6 +23,7 @@ celery = pytest.importorskip("celery")
 Journal = Callable[[], list[facts.Fact]]
 
 TASKS = """
+import contextlib
 import os
 import celery
 import mission_tracer as mt
@@ -226,6 +227,34 @@ def test_a_failing_task_fails_its_step(app: Any, journal: Journal) -> None:
     assert (left.status, left.reason) == ("failed", "ValueError: no line is free")
     assert [e[0] for e in events(journal())] == ["error"]
     assert "raise ValueError" in bodies(journal())[0]["payload"]["error"]["traceback"]
+    assert journal()[-1].status == "succeeded"  # type: ignore[union-attr]
+
+
+def test_a_failing_task_that_propagates_fails_its_step(app: Any, journal: Journal) -> None:
+    """What a task raises through its caller fails its step and is one error event; a retry is none."""
+    app.conf.task_eager_propagates = True
+
+    @app.task
+    def fail() -> None:
+        raise ValueError("no line is free")
+
+    @app.task(bind=True, max_retries=1)
+    def flaky(self: Any) -> str:
+        if self.request.retries < 1:
+            raise self.retry(countdown=0, exc=ConnectionError("busy"))
+        return "done"
+
+    with mt.mission_run("m"):
+        with pytest.raises(ValueError, match="no line is free"):
+            fail.delay()
+        with pytest.raises(celery.exceptions.Retry):
+            flaky.delay()
+    left = [(f.step_id.partition("-")[0], f.status, f.reason) for f in journal() if isinstance(f, facts.StepLeft)]
+    assert left == [
+        ("fail", "failed", "ValueError: no line is free"),
+        ("flaky", "failed", "retrying: ConnectionError: busy"),
+    ]
+    assert [e[:2] for e in events(journal())] == [("error", "ValueError: no line is free")]
     assert journal()[-1].status == "succeeded"  # type: ignore[union-attr]
 
 
