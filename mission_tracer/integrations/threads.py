@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 from mission_tracer import _context
@@ -19,6 +20,7 @@ _SERVANTS = frozenset(
         "concurrent.futures.thread",
         "logging.handlers",
         "mission_tracer._sending.sender",
+        "multiprocessing.pool",
         "multiprocessing.queues",
     }
 )
@@ -30,6 +32,8 @@ def install(name: str) -> Callable[[], None]:
     patches = Patches()
     if name == "threading":
         patches.wrap(threading.Thread, "start", _start)
+        for method in ("apply_async", "_map_async", "imap", "imap_unordered"):  # all the others go through these
+            patches.wrap(ThreadPool, method, _submit_to_pool)
     else:
         patches.wrap(ThreadPoolExecutor, "submit", _submit)
         patches.wrap(ProcessPoolExecutor, "submit", _submit_to_process)
@@ -137,13 +141,17 @@ def _run(share: Share, function: Callable[..., Any], /, *args: Any, **kwargs: An
         _leave(share, before)
 
 
+def _submit_to_pool(wrapped: Any, _pool: ThreadPool, args: Any, kwargs: Any) -> Any:
+    return wrapped(*(_bound(args, _context.owner.get()) or args), **kwargs)
+
+
 def _submit_to_process(wrapped: Any, _executor: ProcessPoolExecutor, args: Any, kwargs: Any) -> Any:
-    return wrapped(*(_bound(args) or args), **kwargs)
+    return wrapped(*(_bound(args, None) or args), **kwargs)
 
 
 @ours
-def _bound(args: Any) -> Any:
+def _bound(args: Any, owner: int | None) -> Any:
     share = _share()
     if share is None or not args or isinstance(args[0], Carried):
         return None
-    return bind(args[0], share.scope, None), *args[1:]
+    return bind(args[0], share.scope, owner), *args[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import logging
 import logging.handlers
@@ -11,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import msgspec
@@ -180,6 +182,31 @@ def test_threading_alone_leaves_pools_alone(journal: Journal) -> None:
             pool.submit(note, "first").result()
         pool.submit(note, "second").result()
     assert events(journal()) == []
+
+
+def test_a_pool_of_threads_carries_each_task(journal: Journal) -> None:
+    """A task of `ThreadPool` records in the step it was given in, wherever the pool was made."""
+    mt.configure(strict=True)
+    mt.instrument("threading")
+    with mt.mission_run("m"):
+        with mt.plan_step("made"):
+            pool = ThreadPool(2)
+        with pool:
+            with mt.plan_step("one"):
+                pool.apply(note, ("applied",))
+                assert pool.map(note, ["mapped"]) == ["mapped"]
+                assert pool.starmap(note, [("starred",)]) == ["starred"]
+            with mt.plan_step("two"):
+                assert list(pool.imap(note, ["in order"])) == ["in order"]
+                assert list(pool.imap_unordered(note, ["in any order"])) == ["in any order"]
+            contextvars.Context().run(pool.map, note, ["of nobody"])
+    assert events(journal()) == [
+        ("applied", "one"),
+        ("mapped", "one"),
+        ("starred", "one"),
+        ("in order", "two"),
+        ("in any order", "two"),
+    ]
 
 
 def test_a_listener_of_the_logging_library_stays_outside(threads: None, journal: Journal) -> None:
