@@ -22,28 +22,51 @@ class Rank(IntEnum):
     FRAMEWORK = 4
 
 
+class Owned(int):
+    """Stand in `_context.owner` for a rank; false as soon as what it owns is over.
+
+    A task that was started inside goes on with it: its calls belong then to whoever had them before.
+    """
+
+    before: int | None
+    is_over: bool
+
+    def __bool__(self) -> bool:
+        return not self.is_over
+
+
 def may_record(rank: Rank) -> bool:
     """Say whether an integration of a rank records the call that begins now: not our own, and nobody stronger does."""
-    return not _context.quiet.get() and rank > (_context.owner.get() or 0)
+    return not _context.quiet.get() and rank > (_owner() or 0)
 
 
-def own(rank: Rank) -> int | None:
+def _owner() -> int | None:
+    owner = _context.owner.get()
+    while isinstance(owner, Owned) and not owner:
+        owner = owner.before
+    return owner
+
+
+def own(rank: Rank) -> Owned:
     """Take the calls inside what begins now; return what `disown` needs."""
-    before = _context.owner.get()
-    _context.owner.set(rank)
-    return before
+    owned = Owned(rank)
+    owned.before = _owner()
+    owned.is_over = False
+    _context.owner.set(owned)
+    return owned
 
 
-def disown(before: int | None) -> None:
-    """Give the calls back to whoever had them before `own`."""
-    _context.owner.set(before)
+def disown(owned: Owned) -> None:
+    """Give the calls back to whoever had them before `own`, here and in the tasks that were started inside."""
+    owned.is_over = True
+    _context.owner.set(owned.before)
 
 
 @contextmanager
 def owning(rank: Rank) -> Iterator[None]:
     """Own the calls inside the block."""
-    before = own(rank)
+    owned = own(rank)
     try:
         yield
     finally:
-        disown(before)
+        disown(owned)

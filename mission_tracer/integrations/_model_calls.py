@@ -142,14 +142,14 @@ def recording(library: Library) -> Callable[[Any, Any, Any, Any], Any]:
         call = begin(library, resource, kwargs)
         if call is None:
             return wrapped(*args, **kwargs)
-        before = own(Rank.CLIENT)
+        owned = own(Rank.CLIENT)
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:
             call.failed(error)
             raise
         finally:
-            disown(before)
+            disown(owned)
         return awaited(call, result) if inspect.isawaitable(result) else call.finish(result)
 
     return ask
@@ -157,14 +157,14 @@ def recording(library: Library) -> Callable[[Any, Any, Any, Any], Any]:
 
 async def awaited(call: ModelCall, result: Any) -> Any:
     """Await an answer, and record it."""
-    before = own(Rank.CLIENT)
+    owned = own(Rank.CLIENT)
     try:
         found = await result
     except BaseException as error:
         call.failed(error)
         raise
     finally:
-        disown(before)
+        disown(owned)
     return call.finish(found)
 
 

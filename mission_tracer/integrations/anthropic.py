@@ -79,14 +79,14 @@ class _Manager(_Managing):
         call = begin(self._self_library, self._self_resource, self._self_kwargs)
         if call is None:
             return self.__wrapped__.__enter__()
-        before = own(Rank.CLIENT)
+        owned = own(Rank.CLIENT)
         try:
             stream = self.__wrapped__.__enter__()
         except BaseException as error:
             call.failed(error)
             raise
         finally:
-            disown(before)
+            disown(owned)
         self._self_follow(call, stream)
         return stream
 
@@ -102,14 +102,14 @@ class _AsyncManager(_Managing):
         call = begin(self._self_library, self._self_resource, self._self_kwargs)
         if call is None:
             return await self.__wrapped__.__aenter__()
-        before = own(Rank.CLIENT)
+        owned = own(Rank.CLIENT)
         try:
             stream = await self.__wrapped__.__aenter__()
         except BaseException as error:
             call.failed(error)
             raise
         finally:
-            disown(before)
+            disown(owned)
         self._self_follow(call, stream)
         return stream
 

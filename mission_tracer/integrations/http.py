@@ -55,14 +55,14 @@ def _sending(wanted: _Wanted) -> Callable[[Any, Any, Any, Any], Any]:
         call = _begin(wanted, args, kwargs)
         if call is None:
             return wrapped(*args, **kwargs)
-        before = own(Rank.HTTP)
+        owned = own(Rank.HTTP)
         try:
             response = wrapped(*args, **kwargs)
         except BaseException as error:
             _end(wanted, call, None, error)
             raise
         finally:
-            disown(before)
+            disown(owned)
         _end(wanted, call, response, None)
         return response
 
@@ -74,14 +74,14 @@ def _sending_async(wanted: _Wanted) -> Callable[[Any, Any, Any, Any], Any]:
         call = _begin(wanted, args, kwargs)
         if call is None:
             return await wrapped(*args, **kwargs)
-        before = own(Rank.HTTP)
+        owned = own(Rank.HTTP)
         try:
             response = await wrapped(*args, **kwargs)
         except BaseException as error:
             _end(wanted, call, None, error)
             raise
         finally:
-            disown(before)
+            disown(owned)
         _end(wanted, call, response, None)
         return response
 

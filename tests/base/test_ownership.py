@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from itertools import product
 
@@ -39,7 +40,7 @@ def test_nobody_records_our_own_requests(rank: Rank) -> None:
 def test_owners_nest_and_give_back() -> None:
     """Calls inside of calls belong to the innermost owner; leaving gives them back to the one before, on errors too."""
     outer = own(Rank.CLIENT)
-    assert outer is None
+    assert outer.before is None
     assert not may_record(Rank.CLIENT)
 
     def fail() -> None:
@@ -53,6 +54,27 @@ def test_owners_nest_and_give_back() -> None:
     assert not may_record(Rank.CLIENT)
     disown(outer)
     assert may_record(Rank.HTTP)
+
+
+def test_an_owner_that_is_over_owns_nothing_any_more() -> None:
+    """A task that outlives the owned call it was started in belongs to whoever owned that call, if anybody."""
+
+    async def outlive(over: asyncio.Event) -> list[bool]:
+        inside = [may_record(rank) for rank in (Rank.HTTP, Rank.CLIENT, Rank.SPAN)]
+        await over.wait()
+        return [*inside, *(may_record(rank) for rank in (Rank.HTTP, Rank.CLIENT, Rank.SPAN))]
+
+    async def main() -> None:
+        for outer, after in ((None, [True, True, True]), (Rank.HTTP, [False, True, True])):
+            over = asyncio.Event()
+            with owning(outer) if outer is not None else contextlib.nullcontext():
+                with owning(Rank.CLIENT):
+                    task = asyncio.create_task(outlive(over))
+                    await asyncio.sleep(0)
+                over.set()
+                assert await task == [False, False, True, *after]
+
+    asyncio.run(main())
 
 
 def test_owners_belong_to_their_context() -> None:
