@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import inspect
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from types import FunctionType, MethodType
+from typing import Any, TypeVar, cast
 
 import wrapt
 from typing_extensions import ParamSpec
@@ -45,7 +47,15 @@ class Patches:
         """
         own = name in vars(owner)
         _, _, original = wrapt.resolve_path(owner, name)
-        replacement = wrapt.FunctionWrapper(original, wrapper, enabled=lambda: self._active)
+        replacement: Any
+        if (
+            type(original) is not FunctionType
+            or inspect.isgeneratorfunction(original)
+            or inspect.isasyncgenfunction(original)
+        ):
+            replacement = wrapt.FunctionWrapper(original, wrapper, enabled=lambda: self._active)
+        else:
+            replacement = self._stand_in(original, wrapper, is_method=isinstance(owner, type))
         setattr(owner, name, replacement)
 
         def undo() -> None:
@@ -57,6 +67,22 @@ class Patches:
                 delattr(owner, name)
 
         self._undo.append(undo)
+
+    def _stand_in(self, original: FunctionType, wrapper: Wrapper, *, is_method: bool) -> FunctionType:
+        """Make a plain function that calls a wrapper: pickle takes it, and its methods, by their names."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if not self._active or (is_method and not args):
+                return original(*args, **kwargs)
+            if is_method:
+                return wrapper(MethodType(original, args[0]), args[0], args[1:], kwargs)
+            return wrapper(original, None, args, kwargs)
+
+        async def call_later(*args: Any, **kwargs: Any) -> Any:
+            return await call(*args, **kwargs)
+
+        stand_in = functools.wraps(original)(call_later if inspect.iscoroutinefunction(original) else call)
+        return cast("FunctionType", stand_in)
 
     def wrap_path(self, module: str, path: str, wrapper: Wrapper) -> bool:
         """Wrap an attribute named by text, such as `Class.method` of a module, if it is there; say whether it is."""

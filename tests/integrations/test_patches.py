@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import importlib.metadata
+import inspect
+import pickle
+import sys
 from typing import Any
 
 import pytest
@@ -42,6 +47,38 @@ def test_methods_of_every_kind_are_wrapped_and_given_back() -> None:
     patches.undo()
     assert all(vars(Base)[name] is before[name] for name in ("speak", "whisper", "name"))
     assert Base().speak() == "hello"
+
+
+def shout(text: str, *, often: int = 1) -> str:
+    return text * often
+
+
+async def murmur(text: str) -> str:
+    return text
+
+
+def test_what_is_wrapped_is_pickled_and_copied_by_its_name() -> None:
+    """A wrapped function and a bound method can be pickled and copied, and say of themselves what they said before."""
+    here = sys.modules[__name__]
+    looks = [(inspect.signature(one), one.__doc__, one.__qualname__) for one in (Base.speak, shout, murmur)]
+    patches = Patches()
+    patches.wrap(Base, "speak", louder)
+    patches.wrap(here, "shout", louder)
+    patches.wrap(here, "murmur", lambda wrapped, _instance, args, kwargs: wrapped(*args, **kwargs))
+    try:
+        assert [(inspect.signature(one), one.__doc__, one.__qualname__) for one in (Base.speak, shout, murmur)] == looks
+        assert inspect.iscoroutinefunction(murmur)
+        assert asyncio.run(murmur("psst")) == "psst"
+        assert (shout("hi", often=2), Base.speak(Base(), "hi")) == ("HIHI", "HI")
+        for each in (pickle.loads(pickle.dumps(Base().speak)), copy.deepcopy(Base().speak)):
+            assert each("hi") == "HI"
+        stored = pickle.dumps((shout, murmur, Base.speak))
+        assert pickle.loads(stored) == (shout, murmur, Base.speak)
+        with pytest.raises(TypeError):
+            Base.speak()  # type: ignore[call-arg]
+    finally:
+        patches.undo()
+    assert pickle.loads(stored)[0] is shout
 
 
 def test_an_inherited_method_is_wrapped_for_its_class_alone() -> None:
