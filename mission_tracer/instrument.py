@@ -28,6 +28,14 @@ _MODULES = {
 }
 """Integration name -> its file in `mission_tracer/integrations`."""
 
+_LIBRARIES = {
+    "langchain": "langchain_core",
+    "openai-agents": "agents",
+    "otel": "opentelemetry.sdk.trace",
+    "pydantic-ai": "pydantic_ai",
+}
+"""Integration name -> the module of the library it is for, where that has another name."""
+
 
 class Integration(Protocol):
     """What a file in `integrations` offers."""
@@ -63,6 +71,11 @@ _installed = _Installed()
 def names() -> list[str]:
     """List the integrations there are."""
     return sorted(_MODULES)
+
+
+def library_of(name: str) -> str:
+    """Name the module without which an integration has nothing to record."""
+    return _LIBRARIES.get(name, name)
 
 
 def instrument(*which: str, **options: Any) -> None:

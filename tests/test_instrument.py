@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,15 @@ def test_every_name_has_its_file() -> None:
         assert spec is not None, name
         assert spec.origin is not None
         assert "def install(" in Path(spec.origin).read_text(encoding="utf-8"), name
+
+
+def test_every_name_has_its_library() -> None:
+    """What is waited for before an integration is switched on is what its file needs."""
+    for name in names():
+        path = Path(registry.__file__).with_name("integrations") / f"{registry._MODULES[name]}.py"
+        library = registry.library_of(name)
+        for needed in re.findall(r'require\("([\w.]+)"', path.read_text("utf-8")):
+            assert needed.startswith(library) or library.startswith(needed), name
 
 
 def test_every_name_is_documented() -> None:

@@ -339,6 +339,25 @@ def test_a_name_that_does_not_exist_is_a_warning(name: str, why: str, project: P
     assert picture(state).status == "succeeded"
 
 
+REQUEST = """
+import sys
+print("httpx" in sys.modules)
+import httpx
+client = httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200)))
+print(client.get("http://shop.example/soap").status_code)
+"""
+
+
+def test_a_library_is_recorded_when_it_is_imported(env: dict[str, str], state: Path) -> None:
+    """--instrument imports no library into a program; one that the program imports is recorded from then on."""
+    done = processes.run([*processes.CLI, "run", "--instrument", "httpx,requests", "-c", REQUEST], env)
+    assert (done.stdout, done.stderr) == ("False\n200\n", "")
+    assert [(event.type, event.payload["tool"]) for event in picture(state).events] == [
+        ("tool_call", "http"),
+        ("tool_result", "http"),
+    ]
+
+
 def test_a_spawned_worker_takes_part(tmp_path: Path, env: dict[str, str], state: Path) -> None:
     """Steps of the main module are steps in spawned workers too, and in child Pythons."""
     (tmp_path / "script.py").write_text(SPAWN)

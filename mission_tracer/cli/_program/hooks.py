@@ -1,4 +1,4 @@
-"""Wrap the functions that `--step` and `--tool` name, when their modules are imported, in an unmodified program."""
+"""Wrap what `--step`, `--tool` and `--instrument` name, when its modules are imported, in an unmodified program."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -14,7 +15,7 @@ import wrapt
 from msgspec import Struct
 
 from mission_tracer.decorators import plan_step, tool_call
-from mission_tracer.instrument import instrument
+from mission_tracer.instrument import instrument, library_of
 from mission_tracer.recorder import default
 
 _MAIN = {"__main__", "__mp_main__"}  # the second is what a spawned worker calls its parent's main module
@@ -87,16 +88,18 @@ def install(text: str) -> None:
 
 
 def _instrument(boot: Boot) -> None:
+    """Switch integrations on, each when its library is imported: who does not use it does not wait for it."""
     for name in boot.instrument:
-        try:
-            instrument(name)
-        except Exception as error:  # noqa: BLE001 - the program runs without it
-            default().notices.say("warning", f"--instrument {name}: {error}")
+        wrapt.register_post_import_hook(partial(_switch_on, name, f"--instrument {name}"), library_of(name))
     if boot.log_level is not None:
-        try:
-            instrument("logging", level=boot.log_level)
-        except Exception as error:  # noqa: BLE001 - the program runs without it
-            default().notices.say("warning", f"--log-level: {error}")
+        _switch_on("logging", "--log-level", level=boot.log_level)
+
+
+def _switch_on(name: str, wish: str, _library: Any = None, **options: Any) -> None:
+    try:
+        instrument(name, **options)
+    except Exception as error:  # noqa: BLE001 - the program runs without it
+        default().notices.say("warning", f"{wish}: {error}")
 
 
 def _importer(targets: list[Target], found: _Found) -> Callable[[Any], None]:
