@@ -14,6 +14,7 @@ from mission_tracer._base.endings import is_cancellation
 from mission_tracer._base.ownership import Rank, disown, may_record, own
 from mission_tracer.instrument import IntegrationError
 from mission_tracer.integrations._before_ends import before_ends
+from mission_tracer.integrations._coverage import is_claimed
 from mission_tracer.integrations._model_streams import (
     Gathering,
     Streams,
@@ -58,19 +59,25 @@ class ModelCall:
         scope: The run or step it belongs to.
         provider: Who answers.
         model: The model that was asked; `None`: it is not said.
+        told: True: its span is recorded, and so it is not.
     """
 
-    def __init__(self, library: Library, scope: Run | Step, provider: str, model: str | None) -> None:
+    def __init__(
+        self, library: Library, scope: Run | Step, provider: str, model: str | None, *, told: bool = False
+    ) -> None:
         self.library = library
         self.scope = scope
         self.run, step = split(scope)
         self.step_id = step.id if step is not None else None
         self._provider = provider
         self._model = model
+        self._told = told
         self._began = time.perf_counter()
 
     def answered(self, answer: Answer, *, cancelled: bool = False) -> None:
         """Record what the model answered."""
+        if self._told:
+            return
         told = Answer(
             text=answer.text,
             tool_calls=answer.tool_calls,
@@ -85,7 +92,7 @@ class ModelCall:
         """Record what ended the call."""
         if is_cancellation(error):
             self.answered(Answer(), cancelled=True)
-        else:
+        elif not self._told:
             self.run.note_error(error, self.step_id, since=self._began, model=self._model, provider=self._provider)
 
     def finish(self, result: Any) -> Any:
@@ -125,7 +132,8 @@ def begin(library: Library, resource: Any, kwargs: Any) -> ModelCall | None:
     if scope is None or not may_record(Rank.CLIENT) or split(scope)[0].stream is None:
         return None
     model = kwargs.get("model")
-    return ModelCall(library, scope, _provider(library, resource), model if isinstance(model, str) else None)
+    asked = model if isinstance(model, str) else None
+    return ModelCall(library, scope, _provider(library, resource), asked, told=is_claimed(Rank.CLIENT))
 
 
 def _provider(library: Library, resource: Any) -> str:

@@ -82,6 +82,7 @@ class Node:
         "began",
         "call",
         "children",
+        "claimed",
         "ended",
         "family",
         "handled",
@@ -111,6 +112,7 @@ class Node:
         self.announced: list[dict[str, Any]] = []  # the tool calls that its model asked for last
         self.logged: set[str] = set() if parent is None else parent.logged
         self.retold: dict[str, BaseException] = {} if parent is None else parent.retold
+        self.claimed = 0  # the highest rank of who was told that the call is its own
         self.began = time.perf_counter()
         self.handled = id(sys.exc_info()[1])
         self.family = ""  # who makes spans like it
@@ -174,6 +176,12 @@ class Node:
         """Set a context variable until the span ends."""
         self.restore.append((variable, value, variable.get()))
         variable.set(value)
+
+    def claim(self, rank: int) -> bool:
+        """Say whether a call inside it is its own: the first one of a rank."""
+        is_first = rank > self.claimed
+        self.claimed = max(rank, self.claimed)
+        return is_first
 
     # ---- ending ----
 

@@ -16,6 +16,7 @@ from mission_tracer._base.endings import is_cancellation
 from mission_tracer._base.ownership import Rank, disown, may_record, own
 from mission_tracer._redact.names import is_secret
 from mission_tracer._redact.redaction import REDACTED
+from mission_tracer.integrations._coverage import is_claimed
 from mission_tracer.integrations._patches import Patches, ours, require
 from mission_tracer.integrations._span_events import Call, split
 
@@ -95,7 +96,7 @@ def _begin(wanted: _Wanted, args: Any, kwargs: Any) -> Call | None:
         return None
     request = args[0] if args else kwargs["request"]
     parts = urlsplit(str(request.url))
-    if parts.hostname in wanted.skip:
+    if parts.hostname in wanted.skip or is_claimed(Rank.HTTP):
         return None
     asked: dict[str, Any] = {"method": str(request.method), "url": shown_url(str(request.url))}
     if wanted.headers:

@@ -15,7 +15,7 @@ from mission_tracer._base.endings import is_cancellation
 from mission_tracer._base.guard import guarded
 from mission_tracer._base.ownership import Rank, may_record
 from mission_tracer.integrations import _genai
-from mission_tracer.integrations._coverage import is_covered
+from mission_tracer.integrations._coverage import heed, is_covered
 from mission_tracer.integrations._patches import Patches, require
 from mission_tracer.integrations._spans import Kind, Node, Spans, name_for, record_answer, split
 
@@ -52,10 +52,20 @@ class MissionSpanProcessor(SpanProcessor):
         self._mission = mission
         self._spans = Spans()
         self.enabled = True
+        heed(self)
 
     def trouble(self, error: Exception, where: str) -> None:
         """Take an error of ours, as the recorder does."""
         recorder.default().trouble(error, where)
+
+    def claims(self, rank: Rank) -> bool:
+        """Say whether the call that begins is that of the current span, which may have begun in another context.
+
+        It is the first one inside: what comes after it, while the answer is streamed, is the program's.
+        """
+        context = trace.get_current_span().get_span_context()
+        node = self._spans.get((context.trace_id, context.span_id))
+        return node is not None and node.kind is Kind.MODEL and not node.silent and node.claim(rank)
 
     # ---- OpenTelemetry's hooks ----
 

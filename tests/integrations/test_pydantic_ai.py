@@ -347,6 +347,44 @@ def test_the_openai_client_beside_it_records_nothing_more(journal: Journal, swit
     assert message["usage"] == {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
 
 
+@pytest.mark.parametrize("beside", [("openai",), ("httpx2",), ("openai", "httpx2")])
+def test_a_stream_is_recorded_once_and_the_programs_own_calls_in_it_are_too(
+    beside: tuple[str, ...], journal: Journal, switch: Any
+) -> None:
+    """A streamed answer is one message, whoever else sees its request; what the program asks between is recorded."""
+    httpx2 = pytest.importorskip("httpx2")
+    openai = pytest.importorskip("openai")
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    from .service import Service
+
+    about = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-x"}
+    parts = [("hel", None), ("lo", "stop")]
+    said = [{"index": 0, "delta": {"content": text}, "finish_reason": end} for text, end in parts]
+    transport = httpx2.MockTransport(Service([{**about, "choices": [choice]} for choice in said]))
+    client = openai.AsyncOpenAI(api_key="none", http_client=httpx2.AsyncClient(transport=transport))
+    agent = Agent(OpenAIChatModel("gpt-x", provider=OpenAIProvider(openai_client=client)), name="Greeter")
+
+    async def main() -> None:
+        async with agent.run_stream("go") as stream, httpx2.AsyncClient(transport=transport) as other:
+            async for _ in stream.stream_text(debounce_by=None):
+                await other.get("http://shop.example/soap")
+
+    mt.configure(strict=True)
+    switch()
+    mt.instrument(*beside)
+    asyncio.run(main())
+    asked = [("tool_call", None, "http(method='GET', url='http://shop.example/soap')")]
+    asked += [("tool_result", None, "http: status: 200, content_type: text/event-stream")]
+    assert tell(journal()) == [
+        ("run_opened", "Greeter"),
+        *(asked * 2 if "httpx2" in beside else []),
+        ("message", None, "hello"),
+        ("run_closed", "succeeded", {"result": "hello"}),
+    ]
+
+
 def test_switching_off_restores(journal: Journal, switch: Any) -> None:
     """Switched off, agents tell nothing any more."""
     undo = switch(mission="Find window washers")
