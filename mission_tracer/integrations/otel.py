@@ -306,7 +306,7 @@ def attach(processor: SpanProcessor, provider: Any = None) -> Callable[[], None]
 
     Args:
         processor: The processor.
-        provider: The provider; `None`: the global one, now or as soon as there is one.
+        provider: It, or what its spans go to; `None`: the global one, now or as soon as there is one.
     """
     provider = provider or trace.get_tracer_provider()
     if not hasattr(provider, "add_span_processor"):
@@ -315,9 +315,9 @@ def attach(processor: SpanProcessor, provider: Any = None) -> Callable[[], None]
 
     def detach() -> None:
         # The SDK can only add processors.
-        several = getattr(provider, "_active_span_processor", None)
+        several = getattr(provider, "_active_span_processor", provider)
         present = getattr(several, "_span_processors", None)
-        if several is not None and isinstance(present, tuple):
+        if isinstance(present, tuple):
             several._span_processors = tuple(other for other in present if other is not processor)  # noqa: SLF001
 
     return detach

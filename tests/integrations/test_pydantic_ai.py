@@ -385,6 +385,47 @@ def test_a_stream_is_recorded_once_and_the_programs_own_calls_in_it_are_too(
     ]
 
 
+@pytest.fixture
+def untold(switch: Any) -> Iterator[None]:
+    """Let no agent be instrumented by the program after the test."""
+    yield
+    Agent.instrument_all(False)
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.usefixtures("untold")
+def test_a_program_that_instruments_its_agents_is_recorded(first: bool, journal: Journal, switch: Any) -> None:
+    """Agents with settings of the program's own, made before or after, tell their spans to its exporters and to us."""
+    mt.configure(strict=True)
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    settings = InstrumentationSettings(tracer_provider=provider)
+    if first:
+        Agent.instrument_all(settings)
+    undo = switch()
+    if not first:
+        Agent.instrument_all(settings)
+    run(calculator())
+    assert tell(journal())[-1] == ("run_closed", "succeeded", {"result": "It is 3."})
+    undo()
+    assert Agent._instrument_default is settings
+    run(calculator())
+    provider.shutdown()
+    assert len(exporter.get_finished_spans()) == 10
+    assert len(runs(journal())) == 1
+
+
+def test_a_program_that_stops_to_instrument_its_agents_is_recorded(journal: Journal, switch: Any) -> None:
+    """Where the program wants no spans of its own any more, they are told to us alone."""
+    mt.configure(strict=True)
+    switch()
+    Agent.instrument_all(InstrumentationSettings(tracer_provider=TracerProvider(shutdown_on_exit=False)))
+    Agent.instrument_all(False)
+    run(calculator())
+    assert len(runs(journal())) == 1
+
+
 def test_switching_off_restores(journal: Journal, switch: Any) -> None:
     """Switched off, agents tell nothing any more."""
     undo = switch(mission="Find window washers")
