@@ -315,6 +315,11 @@ class Spans:
         """Return a span that ends, and forget it."""
         return self._own().pop(key, None)
 
+    def release(self, node: Node) -> None:
+        """Set the context back as it was before a span, as far as that is not over by now."""
+        node.release()
+        self.here()
+
     def end(self, node: Node, result: Any = None, error: BaseException | None = None) -> None:
         """End a span."""
         if node.scope is not None:

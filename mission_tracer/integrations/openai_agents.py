@@ -96,7 +96,7 @@ class MissionTracingProcessor(TracingProcessor):
         """End the run."""
         node = self._spans.take(trace.trace_id)
         if node is not None:
-            node.release()  # first: whatever fails of the rest, the context is as it was
+            self._spans.release(node)  # first: whatever fails of the rest, the context is as it was
             error = node.raised()
             self._spans.end(node, None if error is not None else node.answer, error)
 
@@ -129,7 +129,7 @@ class MissionTracingProcessor(TracingProcessor):
         node = self._spans.take(span.span_id)
         if node is None or node.ended:
             return
-        node.release()
+        self._spans.release(node)
         data = span.span_data
         error = _error_of(span, node)
         result = None

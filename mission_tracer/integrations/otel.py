@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from mission_tracer import _context, recorder
@@ -17,7 +18,7 @@ from mission_tracer._base.ownership import Rank, may_record
 from mission_tracer.integrations import _genai
 from mission_tracer.integrations._coverage import heed, is_covered
 from mission_tracer.integrations._patches import Patches, require
-from mission_tracer.integrations._spans import Kind, Node, Spans, name_for, record_answer, split
+from mission_tracer.integrations._spans import Kind, Node, Scope, Spans, name_for, record_answer, split
 
 require("opentelemetry.sdk", "1.20", distribution="opentelemetry-sdk")
 
@@ -36,6 +37,9 @@ _LATE_FAMILY = "instrumentations of agent frameworks"
 
 # By a processor of ours: of several on one provider, the first follows a span.
 _followed: weakref.WeakSet[Span] = weakref.WeakSet()
+
+_held: ContextVar[Node | None] = ContextVar("mission_tracer_otel_held", default=None)
+"""The span that made its run or step the current one of this context; it may be over."""
 
 
 class MissionSpanProcessor(SpanProcessor):
@@ -63,9 +67,12 @@ class MissionSpanProcessor(SpanProcessor):
 
         It is the first one inside: what comes after it, while the answer is streamed, is the program's.
         """
-        context = trace.get_current_span().get_span_context()
-        node = self._spans.get((context.trace_id, context.span_id))
+        node = self._current()
         return node is not None and node.kind is Kind.MODEL and not node.silent and node.claim(rank)
+
+    def _current(self) -> Node | None:
+        context = trace.get_current_span().get_span_context()
+        return self._spans.get((context.trace_id, context.span_id))
 
     # ---- OpenTelemetry's hooks ----
 
@@ -81,7 +88,7 @@ class MissionSpanProcessor(SpanProcessor):
         context, above = span.get_span_context(), span.parent
         assert context is not None
         parent = None if above is None else self._spans.get((above.trace_id, above.span_id))
-        node = Node(name_for(span.name, "span"), parent, self._spans.here())
+        node = Node(name_for(span.name, "span"), parent, self._here() if above is None else self._spans.here())
         node.family = _family(origin)
         node.silent = _is_told_elsewhere(node, origin)
         with _context.silence():
@@ -95,7 +102,7 @@ class MissionSpanProcessor(SpanProcessor):
         context = span.get_span_context()
         node = None if context is None else self._spans.take((context.trace_id, context.span_id))
         if node is not None and not node.ended:
-            node.release()  # first: whatever fails of the rest, the context is as it was
+            self._spans.release(node)  # first: whatever fails of the rest, the context is as it was
             with _context.silence():
                 self._end(node, span)
 
@@ -141,6 +148,17 @@ class MissionSpanProcessor(SpanProcessor):
         else:
             self._finish(node, attributes, _error_of(span, node))
 
+    def _here(self) -> Scope | None:
+        """Return the run or step that the first span of a trace belongs to.
+
+        A span's run or step is current from the span's start, also when nobody makes the span itself current. Then a
+        trace that begins there is no part of it, but stands beside it.
+        """
+        here, held, node = self._spans.here(), _held.get(), self._current()
+        while node is not None and node is not held:
+            node = node.parent
+        return here.outer if here is not None and held is not None and held.scope is here and node is None else here
+
     def _begin(self, node: Node, kind: Kind, attributes: _genai.Attributes, *, is_over: bool = False) -> None:
         """Record the beginning of a span that is known now."""
         node.kind = kind
@@ -180,6 +198,7 @@ class MissionSpanProcessor(SpanProcessor):
         """Make a span that said at once what it is the current run or step, or the owner of a model's call."""
         if node.scope is not None:
             node.hold(_context.scope, node.scope)
+            node.hold(_held, node)
         elif node.kind is Kind.MODEL:
             node.hold(_context.owner, Rank.SPAN)
 

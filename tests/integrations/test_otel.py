@@ -638,6 +638,23 @@ def test_a_span_that_ends_elsewhere_is_current_no_more(journal: Journal, tracer:
     assert [lines[0][1] for lines in runs(journal())] == ["Scout", "Next"]
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
+def test_agents_that_nobody_makes_current_stand_side_by_side(
+    order: list[int], journal: Journal, tracer: trace.Tracer
+) -> None:
+    """Traces that overlap in one context are a run each, whichever ends first; after them nothing is current."""
+
+    def main() -> None:
+        spans = [tracer.start_span(name, attributes={OI: "AGENT"}) for name in ("A", "B", "C")]
+        for number in order:
+            spans[number].end()
+        assert _context.current() is None
+
+    contextvars.copy_context().run(main)
+    assert [lines[0][1] for lines in runs(journal())] == ["A", "B", "C"]
+    assert [len(lines) for lines in runs(journal())] == [2, 2, 2]
+
+
 def test_a_dropped_span_is_closed(journal: Journal, tracer: trace.Tracer, processor: MissionSpanProcessor) -> None:
     """A span that nobody ends is given up once nobody has it any more, and nothing is kept of it."""
 
@@ -668,7 +685,7 @@ def test_a_forked_child_ends_nothing_of_its_parents(journal: Journal, tracer: tr
     span = tracer.start_span("Scout", attributes={OI: "AGENT"})
     child = os.fork()
     if child == 0:
-        with agent(tracer, "Child"):
+        with trace.use_span(span), agent(tracer, "Child"):
             pass
         span.end()
         os._exit(0)
