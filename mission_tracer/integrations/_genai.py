@@ -157,14 +157,14 @@ def about_model(attributes: Attributes) -> dict[str, Any]:
     return {"model": model} if model else {}
 
 
-def event_of(attributes: Attributes) -> dict[str, Any]:
-    """Read what a guardrail, an evaluation or an embedding tells."""
+def event_of(attributes: Attributes, *, full: bool) -> dict[str, Any]:
+    """Read what a guardrail, an evaluation or an embedding tells; unless `full`, not what it was given and gave."""
     kind = attributes.get("openinference.span.kind") or attributes.get("gen_ai.operation.name")
     told = {
         "kind": str(kind).lower(),
         "model": _first(attributes, _MODELS),
-        "input": read(attributes.get("input.value")),
-        "output": read(attributes.get("output.value")),
+        "input": read(attributes.get("input.value")) if full else None,
+        "output": read(attributes.get("output.value")) if full else None,
     }
     return {name: value for name, value in told.items() if value is not None}
 

@@ -327,15 +327,15 @@ def _log(node: Node, span: Span[Any]) -> None:
     place = node.place
     if place is None:
         return
-    summary, payload = _told(span.span_data)
+    run, step = split(place)
+    summary, payload = _told(span.span_data, full=run.recorder.capture.mode == "full")
     if span.error:
         payload["error"] = span.error
-    run, step = split(place)
     told = {key: value for key, value in payload.items() if value is not None}
     run.log_event(summary, payload=told, step=step)
 
 
-def _told(data: Any) -> tuple[str, dict[str, Any]]:
+def _told(data: Any, *, full: bool) -> tuple[str, dict[str, Any]]:
     if data.type == "handoff":
         return f"Handoff from {data.from_agent} to {data.to_agent}", {"from": data.from_agent, "to": data.to_agent}
     if data.type == "guardrail":
@@ -345,10 +345,14 @@ def _told(data: Any) -> tuple[str, dict[str, Any]]:
         return f"{data.server} offers {len(data.result or ())} tools", {"server": data.server, "tools": data.result}
     if data.type == "transcription":
         # The input is the sound itself.
-        return f"Heard: {data.output}", {"model": data.model, "text": data.output}
+        return _quoted("Heard", data.model, data.output if full else None)
     if data.type == "speech":
-        return f"Said: {data.input}", {"model": data.model, "text": data.input}
-    return str(data.name), {"name": data.name, "data": data.data}
+        return _quoted("Said", data.model, data.input if full else None)
+    return str(data.name), {"name": data.name, "data": data.data if full else None}
+
+
+def _quoted(what: str, model: Any, text: Any) -> tuple[str, dict[str, Any]]:
+    return what if text is None else f"{what}: {text}", {"model": model, "text": text}
 
 
 def install(_name: str, *, mission: str | None = None) -> Callable[[], None]:

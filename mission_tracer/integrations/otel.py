@@ -243,8 +243,8 @@ class MissionSpanProcessor(SpanProcessor):
         elif node.kind is Kind.EVENT:
             place = node.place
             if place is not None:
-                told = _genai.event_of(attributes)
                 run, step = split(place)
+                told = _genai.event_of(attributes, full=run.recorder.capture.mode == "full")
                 run.log_event(f"{told['kind']}: {node.name}", payload=told, step=step)
         elif node.is_run:
             result = _genai.result_of(attributes, node.answer)

@@ -32,7 +32,9 @@ from agents.tracing import (
     custom_span,
     get_trace_provider,
     set_trace_processors,
+    speech_span,
     trace,
+    transcription_span,
 )
 from openai import AsyncOpenAI
 
@@ -619,6 +621,23 @@ def test_the_setting_capture_is_obeyed(journal: Journal) -> None:
         ["model", "usage"],
     ]
     assert "It is 3." not in str(facts)
+
+
+@pytest.mark.parametrize("mode", ["names", "off"])
+def test_the_setting_capture_is_obeyed_by_other_spans(mode: Any, journal: Journal) -> None:
+    """What was heard or said, and the data of a span of the program's own, are kept only with `capture` full."""
+    mt.configure(strict=True, capture=mode)
+    mt.instrument("openai-agents")
+    with trace("Talk"):
+        with transcription_span(model="m", input="sound", output="secret plan"):
+            pass
+        with speech_span(model="m", input="secret plan"):
+            pass
+        with custom_span("checked", {"plan": "secret plan"}):
+            pass
+    facts = journal()
+    assert [line[2] for line in tell(facts)[1:-1]] == ["Heard", "Said", "checked"]
+    assert payloads(facts, "custom") == [{"model": "m"}, {"model": "m"}, {"name": "checked"}]
 
 
 def test_nothing_is_recorded_when_recording_is_off(journal: Journal) -> None:

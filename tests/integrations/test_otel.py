@@ -986,6 +986,20 @@ def test_the_setting_capture_is_obeyed(journal: Journal, tracer: trace.Tracer) -
     assert "secret plan" not in str(facts)
 
 
+@pytest.mark.parametrize("mode", ["names", "off"])
+def test_the_setting_capture_is_obeyed_by_other_kinds(mode: Any, journal: Journal, tracer: trace.Tracer) -> None:
+    """Of a guardrail, an evaluation or an embedding no more than its kind, name and model is kept."""
+    mt.configure(strict=True, capture=mode)
+    with agent(tracer):
+        for kind in ("GUARDRAIL", "EVALUATOR", "EMBEDDING"):
+            told = {OI: kind, "input.value": "secret plan", "output.value": "secret too", "llm.model_name": "m"}
+            tracer.start_span("check", attributes=told).end()
+    facts = journal()
+    kinds = ("guardrail", "evaluator", "embedding")
+    assert [line[2] for line in tell(facts)[1:-1]] == [f"{kind}: check" for kind in kinds]
+    assert payloads(facts, "custom") == [{"kind": kind, "model": "m"} for kind in kinds]
+
+
 # ---- faults ----
 
 
