@@ -17,7 +17,7 @@ from mission_tracer._base.endings import is_cancellation
 from mission_tracer._base.guard import guarded
 from mission_tracer._base.ownership import Rank
 from mission_tracer.integrations._coverage import cover
-from mission_tracer.integrations._patches import require
+from mission_tracer.integrations._patches import Patches, require
 from mission_tracer.integrations._spans import (
     Answer,
     Kind,
@@ -356,15 +356,24 @@ def _quoted(what: str, model: Any, text: Any) -> tuple[str, dict[str, Any]]:
 
 
 def install(_name: str, *, mission: str | None = None) -> Callable[[], None]:
-    """Add a processor to the SDK's own ones; return what takes it out again.
+    """Add a processor to the SDK's own ones, and to those that take their place; return what takes it out again.
 
     Args:
         mission: As for `MissionTracingProcessor`.
     """
     processor = MissionTracingProcessor(mission=mission)
     add_trace_processor(processor)
+    patches = Patches()
+
+    def set_processors(wrapped: Any, _provider: Any, args: Any, kwargs: Any) -> None:
+        wrapped(*args, **kwargs)
+        if not _is_among_the_sdks(processor):
+            add_trace_processor(processor)
+
+    patches.wrap(get_trace_provider(), "set_processors", set_processors)
 
     def undo() -> None:
+        patches.undo()
         processor.enabled = False
         processor.shutdown()
         # The SDK can only replace its processors, and does not say which it has.

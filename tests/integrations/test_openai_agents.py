@@ -640,6 +640,20 @@ def test_the_setting_capture_is_obeyed_by_other_spans(mode: Any, journal: Journa
     assert payloads(facts, "custom") == [{"model": "m"}, {"model": "m"}, {"name": "checked"}]
 
 
+def test_the_programs_own_processors_take_the_place_of_the_sdks_alone(journal: Journal) -> None:
+    """`set_trace_processors` replaces what the SDK sends with, and not us; once we are off it replaces everything."""
+    mt.configure(strict=True)
+    mt.instrument("openai-agents")
+    set_trace_processors([])
+    run(calculator())
+    assert [lines[0] for lines in runs(journal())] == [("run_opened", "Agent workflow")]
+    mt.uninstrument("openai-agents")
+    assert get_trace_provider()._multi_processor._processors == ()  # type: ignore[attr-defined]
+    set_trace_processors([])
+    run(calculator())
+    assert len(runs(journal())) == 1
+
+
 def test_nothing_is_recorded_when_recording_is_off(journal: Journal) -> None:
     """A processor of a program that records nothing records nothing."""
     mt.configure(enabled=False)
