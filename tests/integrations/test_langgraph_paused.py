@@ -365,3 +365,24 @@ def test_only_one_of_two_processes_gets_the_run(journal: Journal, tmp_path: Path
     assert tell(journal()).count(("RunResumed",)) == 1
     memories = list((tmp_path / "state" / "paused").iterdir())
     assert memories == []
+
+
+def test_unnamed_graphs_with_one_thread_id_do_not_meet(journal: Journal) -> None:
+    """A graph that waits goes on with its run, whatever another one without a name does on a thread of that id."""
+
+    def graph(node: str, act: Callable[[State], State]) -> Any:
+        made = StateGraph(State)
+        made.add_node(node, act)
+        made.add_edge(START, node)
+        return made.compile(checkpointer=InMemorySaver())
+
+    handler = MissionCallbackHandler("Two graphs")
+    approval = graph("approve", lambda _: {"answer": interrupt("ok?")})
+    chat = graph("chat", lambda _: {"answer": "hello"})
+    approval.invoke({}, on("1", handler))
+    chat.invoke({}, on("1", handler))
+    approval.invoke(Command(resume="yes"), on("1", handler))
+    assert [lines[-1] for lines in runs(journal())] == [
+        ("run_closed", "succeeded", {"answer": "yes"}),
+        ("run_closed", "succeeded", {"answer": "hello"}),
+    ]

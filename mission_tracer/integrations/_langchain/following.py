@@ -82,18 +82,20 @@ class Following:
     ) -> None:
         call = calling()
         nodes = None if call.graph is None else plan_of(call.graph)
+        described: dict[str, Any] = {node.step_id: node.description for node in nodes or ()}
         is_stream = _is_placeholder(inputs)
         opening = Opening(
             name=name,
             inputs=call.given if is_stream and call.given is not None else inputs,
             nodes=nodes if parent is None else None,
+            names=described,
             thread_id=thread_id,
         )
         found, run, resumed = self._runs.begin(opening, scope)
         track = Track(key_of(run_id), "chain", name, parent, found)
         track.run, track.resumed, track.thread = run, resumed, thread_id
         track.is_stream = is_stream
-        track.about = {node.step_id: node.description for node in nodes or ()}
+        track.about = described
         # What runs in a graph runs in its nodes, and those make themselves current: a graph's own caller may be in the
         # middle of a stream, and what it does between two parts of that is not the graph's.
         self._tracks.add(run_id, track, scope=found if nodes is None else None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from mission_tracer.recorder import Recorder
 from mission_tracer.runs import Run
 
 _HELD = 1000  # handles of waiting runs that this process keeps
+_UNNAMED = "LangGraph"  # what LangGraph calls a graph without a name
 
 
 class Paused(msgspec.Struct):
@@ -85,9 +87,17 @@ class PausedRuns:
         return None if run is None else (paused, run)
 
 
-def thread_of(mission: str, graph: str, thread_id: object) -> str:
-    """Name a thread: the same id means another thread in another mission or graph."""
-    text = "\n".join((mission, graph, str(thread_id)))
+def thread_of(mission: str, graph: str, nodes: Iterable[str], thread_id: object) -> str:
+    """Name a thread: the same id means another thread in another mission or graph.
+
+    Args:
+        mission: The mission.
+        graph: The graph's name.
+        nodes: The names of its nodes, by which a graph that was given no name is known.
+        thread_id: LangGraph's id of the conversation.
+    """
+    known_by = sorted(nodes) if graph == _UNNAMED else ()
+    text = "\n".join((mission, graph, *known_by, str(thread_id)))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

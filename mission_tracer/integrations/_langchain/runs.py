@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +26,15 @@ class Opening:
     Args:
         name: What it is called.
         inputs: What it was given.
-        nodes: The steps of a graph; `None`: it is no graph.
+        nodes: The steps of a graph; `None`: it is no graph, or a part of one.
+        names: The names of a graph's nodes.
         thread_id: LangGraph's id of the conversation; `None`: there is none.
     """
 
     name: str
     inputs: Any
     nodes: list[facts.PlannedStep] | None = None
+    names: Iterable[str] = ()
     thread_id: Any = None
 
 
@@ -84,7 +86,7 @@ class OwnRuns:
 
     def _thread(self, opening: Opening) -> str | None:
         thread_id = opening.thread_id
-        return None if thread_id is None else thread_of(self.mission or "", opening.name, thread_id)
+        return None if thread_id is None else thread_of(self.mission or "", opening.name, opening.names, thread_id)
 
     def _open(self, recording: recorder.Recorder, opening: Opening) -> Run:
         framework = "langchain" if opening.nodes is None else "langgraph"
@@ -145,7 +147,7 @@ class OwnRuns:
         self._ask(track, next(iter(stop.steps.values()), None))
         if paused.owned:
             run.pause()
-        thread = thread_of(self.mission or "", track.name, track.thread)
+        thread = thread_of(self.mission or "", track.name, track.about, track.thread)
         try:
             self._paused.put(run.recorder, thread, paused, run)
         except OSError as error:
