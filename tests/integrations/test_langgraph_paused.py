@@ -386,3 +386,15 @@ def test_unnamed_graphs_with_one_thread_id_do_not_meet(journal: Journal) -> None
         ("run_closed", "succeeded", {"answer": "yes"}),
         ("run_closed", "succeeded", {"answer": "hello"}),
     ]
+
+
+def test_nodes_that_ask_at_once_are_all_shown(journal: Journal) -> None:
+    """When two nodes of one step wait for answers, both questions are told."""
+    made = StateGraph(State)
+    made.add_node("price", lambda _: {"offer": interrupt("how much?")})
+    made.add_node("consent", lambda _: {"answer": interrupt("ok?")})
+    for node in ("price", "consent"):
+        made.add_edge(START, node)
+    made.compile(checkpointer=InMemorySaver(), name="Two").invoke({}, on("1", MissionCallbackHandler()))
+    [asked] = payloads(journal(), "custom")
+    assert sorted(asked["questions"]) == ["how much?", "ok?"]

@@ -43,7 +43,7 @@ class Stop:
         """Take in where a part of it stopped."""
         self.steps.update(inner.steps)
         self.calls.extend(call for call in inner.calls if call not in self.calls)
-        self.questions = self.questions or inner.questions
+        self.questions.extend(one for one in inner.questions if all(one is not known for known in self.questions))
         self.reason = self.reason or inner.reason
 
 
