@@ -22,7 +22,7 @@ from langchain_core.outputs import LLMResult  # noqa: E402
 from langchain_core.tracers import context as hooks  # noqa: E402
 
 from mission_tracer._base.checks import check_name  # noqa: E402
-from mission_tracer.integrations._langchain.content import about_model, name_of  # noqa: E402
+from mission_tracer.integrations._langchain.content import about_model, name_of, text_of  # noqa: E402
 from mission_tracer.integrations._langchain.events import (  # noqa: E402
     end_model,
     end_tool,
@@ -290,10 +290,11 @@ class MissionCallbackHandler(GraphHandler):
             track.about = {**about_model(name, metadata, kwargs.get("invocation_params")), "batch": batch}
 
     @_hook
-    def on_llm_new_token(self, *args: Any, run_id: UUID, **kwargs: Any) -> None:
-        """Let go of what the model does: what follows its first word is done between two words by somebody else."""
+    def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Keep what the model says, and let go of what it does: what is done between two words is somebody else's."""
         track = self._following.get(run_id)
         if track is not None and track.place is not None:
+            track.said.add_text(text_of(token))
             track.place.disown()
 
     @_hook

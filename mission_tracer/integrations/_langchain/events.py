@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mission_tracer import _context
@@ -93,7 +94,7 @@ def end_model(track: Track, response: Any) -> Any:
 def fail_model(track: Track, error: BaseException, response: Any) -> None:
     """Log `error` for a call of a model; or what it had said so far, when somebody had enough of it."""
     if is_cancellation(error):
-        _write_answer(track, answer_of(response, track.about), cancelled=True)
+        _write_answer(track, _so_far(track, response), cancelled=True)
     else:
         about = {name: track.about[name] for name in ("model", "provider") if track.about.get(name)}
         track.note_error(error, **about, duration_ms=track.duration_ms)
@@ -112,12 +113,18 @@ def give_up(track: Track, why: BaseException) -> None:
     if track.kind == "tool":
         cancel_tool(track)
     elif track.kind == "model":
-        _write_answer(track, answer_of(None, track.about), cancelled=True)
+        _write_answer(track, _so_far(track, None), cancelled=True)
     if track.step is not None:
         track.step.fail(str(why) or "cancelled")
     if track.run is not None:
         track.run.cancel()
         track.run.end()
+
+
+def _so_far(track: Track, response: Any) -> Answer:
+    """Read what a model had answered when it was cancelled; the framework does not always tell its words."""
+    answer = answer_of(response, track.about)
+    return answer if answer.text else replace(answer, text=track.said.text)
 
 
 def _write_answer(track: Track, answer: Answer, *, cancelled: bool) -> None:

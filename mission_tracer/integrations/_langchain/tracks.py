@@ -23,6 +23,7 @@ from mission_tracer._base.ownership import Rank, may_record
 from mission_tracer.integrations._langchain.awaited import running_loop, watch_awaited
 from mission_tracer.integrations._langchain.paused import Paused
 from mission_tracer.integrations._langchain.place import Mark, Place, here
+from mission_tracer.integrations._model_streams import Pieces
 from mission_tracer.integrations._spans import AbandonedError, Scope, is_within, split
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
@@ -75,6 +76,7 @@ class Track:
         "place",
         "resumed",
         "run",
+        "said",
         "scope",
         "step",
         "stop",
@@ -93,6 +95,7 @@ class Track:
         self.place: Place | None = None
         self.children: dict[int, Track] = {}
         self.about: dict[str, Any] = {}
+        self.said = Pieces()  # the words of a model that streams its answer
         self.announced: list[tuple[str, str]] = []  # tools that a model called, with the ids it gave to the calls
         self.namespace: str = parent.namespace if parent is not None else ""
         self.thread: str | None = None
