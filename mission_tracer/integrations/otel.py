@@ -353,7 +353,8 @@ def _attach_later(processor: SpanProcessor) -> Callable[[], None]:
             detach.append(attach(processor, provider))
         return result
 
-    patches.wrap(trace, "set_tracer_provider", set_tracer_provider)
+    # What `set_tracer_provider` calls: the program may have imported that by name.
+    patches.wrap(trace, "_set_tracer_provider", set_tracer_provider)
 
     def undo() -> None:
         patches.undo()

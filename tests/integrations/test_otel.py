@@ -918,6 +918,7 @@ def test_the_anthropic_client_tells_its_own_spans(journal: Journal) -> None:
 GLOBAL = """
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import set_tracer_provider
 import mission_tracer as mt
 
 def work(name):
@@ -925,15 +926,15 @@ def work(name):
         pass
 
 provider = TracerProvider(shutdown_on_exit=False)
-original = trace.set_tracer_provider
+original = trace._set_tracer_provider
 if FIRST:
-    trace.set_tracer_provider(provider)
+    set_tracer_provider(provider)
 mt.instrument("otel")
 mt.instrument("otel")
-trace.set_tracer_provider(provider) if not FIRST else None
+set_tracer_provider(provider) if not FIRST else None
 work("one")
 mt.uninstrument("otel")
-assert trace.set_tracer_provider is original
+assert trace._set_tracer_provider is original
 assert provider._active_span_processor._span_processors == ()
 work("two")
 """
