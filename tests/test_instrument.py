@@ -103,6 +103,7 @@ DISTRIBUTIONS = {
     "otel": "opentelemetry-sdk",
     "pydantic-ai": "pydantic-ai-slim",
     "requests": "requests",
+    "structlog": "structlog",
 }
 
 

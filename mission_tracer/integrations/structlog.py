@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
-import structlog
-
 from mission_tracer import _context
 from mission_tracer.integrations._log_windows import Line, LogWindows
-from mission_tracer.integrations._patches import Patches, ours
+from mission_tracer.integrations._patches import Patches, ours, require
 from mission_tracer.integrations.logging import (
     SKIPPED,
     ids_of,
@@ -21,6 +19,8 @@ from mission_tracer.integrations.logging import (
     passed_on,
     severity_of,
 )
+
+structlog = require("structlog", "24.1")
 
 _LEVELS = {"warn": "warning", "exception": "error", "fatal": "critical", "msg": "info", "log": "info", "err": "error"}
 _NOT_VALUES = frozenset(
@@ -154,6 +154,12 @@ def install(
         _insert(processor, structlog.get_config()["processors"])
         return done
 
+    def bind(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+        _insert(processor, structlog.get_config()["processors"])
+        return wrapped(*args, **kwargs)
+
+    # Whatever configured structlog, each logger looks there when it is first used.
+    patches.wrap_path("structlog._config", "BoundLoggerLazyProxy.bind", bind)
     for name in ("configure", "configure_once"):
         patches.wrap(structlog, name, configure)
     patches.wrap(structlog, "reset_defaults", reset)

@@ -271,6 +271,21 @@ def test_instrument_outlives_a_later_configuration(journal: Journal) -> None:
     assert len(mine) == 3
 
 
+def test_a_configuration_by_a_name_that_was_imported_before_is_seen(journal: Journal) -> None:
+    """`from structlog import configure` before `instrument` makes no difference."""
+    from structlog import configure
+
+    mt.configure(strict=True)
+    mt.instrument("structlog", window=0)
+    configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(io.StringIO()),
+    )
+    with mt.mission_run("m"):
+        structlog.get_logger().info("one")
+    assert [e[1] for e in events(journal())] == ["one"]
+
+
 def test_the_processor_stands_before_exceptions_are_formatted() -> None:
     """`instrument` puts it before what formats exceptions, or else right before the renderer."""
     for chain in (
