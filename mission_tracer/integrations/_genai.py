@@ -50,6 +50,7 @@ _KINDS: dict[str, dict[str, Kind]] = {
 }
 """Attribute -> its value -> what a span that has it is to us."""
 
+_OPERATED = {"gen_ai.operation.name", "gen_ai.provider.name"}
 _AGENT_NAMES = ("gen_ai.agent.name", "gen_ai.workflow.name", "agent.name", "traceloop.entity.name")
 _TOOL_NAMES = ("gen_ai.tool.name", "tool.name", "tool_call.function.name", "traceloop.entity.name")
 _CALL_IDS = ("gen_ai.tool.call.id", "tool_call.id")
@@ -73,7 +74,8 @@ def kind_of(attributes: Attributes) -> Kind | None:
         value = attributes.get(name)
         if isinstance(value, str) and value in kinds:
             return kinds[value]
-    if "gen_ai.request.model" in attributes and "gen_ai.operation.name" not in attributes:
+    # Who names the provider as the newer conventions do names the operation too, where there is one.
+    if "gen_ai.request.model" in attributes and not _OPERATED & attributes.keys():
         return Kind.MODEL
     return None
 

@@ -23,6 +23,7 @@ CALL = {"id": "c1", "name": "add", "arguments": {"a": 1}}
         ({"traceloop.span.kind": "task"}, Kind.CHAIN),
         ({"llm.request.type": "chat"}, Kind.MODEL),
         ({"gen_ai.request.model": "gpt-x"}, Kind.MODEL),
+        ({"gen_ai.request.model": "gpt-x", "gen_ai.provider.name": "anthropic"}, None),
         ({"gen_ai.request.model": "gpt-x", "gen_ai.operation.name": "of tomorrow"}, None),
         ({"openinference.span.kind": 3, "http.method": "GET"}, None),
         ({}, None),

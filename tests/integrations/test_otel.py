@@ -889,6 +889,7 @@ body = {"id": "m", "type": "message", "role": "assistant", "model": "claude-x", 
 http = httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(200, json=body)))
 client = anthropic.Anthropic(api_key="none", http_client=http)
 with mt.mission_run("Greet"):
+    client.messages.count_tokens(model="claude-x", messages=[{"role": "user", "content": "hi"}])
     client.messages.create(model="claude-x", max_tokens=9, messages=[{"role": "user", "content": "hi"}])
 """
 
@@ -900,7 +901,7 @@ def run_script(code: str) -> None:
 
 
 def test_the_anthropic_client_tells_its_own_spans(journal: Journal) -> None:
-    """The spans that the anthropic client makes by itself are messages of the run under way, with model and usage."""
+    """The spans that the anthropic client makes of answers are messages of the run under way, with model and usage."""
     pytest.importorskip("anthropic")
     run_script(ANTHROPIC)
     facts = journal()
