@@ -34,12 +34,17 @@ def make_directory(path: Path, *, sync: bool = False) -> None:
         OSError: It cannot be made, or something else has its name.
     """
     try:
-        path.mkdir(mode=0o700)
+        _make(path, sync=sync)
     except FileNotFoundError:
         if path.parent == path:
             raise
         make_directory(path.parent, sync=sync)
-        make_directory(path, sync=sync)
+        _make(path, sync=sync)
+
+
+def _make(path: Path, *, sync: bool) -> None:
+    try:
+        path.mkdir(mode=0o700)
     except FileExistsError:
         if not path.is_dir():
             raise

@@ -57,6 +57,13 @@ def test_a_file_in_a_directorys_place_is_an_error(tmp_path: Path) -> None:
         make_directory(tmp_path / "file" / "below")
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no file system here that takes no directories")
+def test_a_directory_that_cannot_be_made_is_an_error() -> None:
+    """Where nothing can be made although its parent is there, the system's error comes out."""
+    with pytest.raises(OSError, match="nowhere"):
+        make_directory(Path("/proc/nowhere/below"))
+
+
 def test_each_new_name_is_synced_in_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `sync` every directory that got a new name is synced, after the name is in it."""
     synced: list[tuple[int, list[str]]] = []
