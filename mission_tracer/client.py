@@ -141,7 +141,8 @@ class _Line:
     def __init__(self, api_key: str | None, base_url: str | None, timeout: float | None) -> None:
         names = ("TELNYX_API_KEY", "TELNYX_BASE_URL")
         environ = {name: os.environ[name] for name in names if name in os.environ}
-        settings = Settings.load({"api_key": api_key, "base_url": base_url}, environ=environ)
+        # A client records nothing: it needs no directory.
+        settings = Settings.load({"api_key": api_key, "base_url": base_url, "enabled": False}, environ=environ)
         if settings.api_key is None:
             raise ConfigurationError("no API key: pass api_key or set TELNYX_API_KEY")
         if not re.fullmatch(r"[!-~]+", settings.api_key):

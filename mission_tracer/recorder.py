@@ -25,12 +25,22 @@ def _make_default() -> Recorder:
     global _default  # noqa: PLW0603 - the one piece of module state
     with _default_lock:
         if _default is None:
-            settings, problems = Settings.tolerate(environ=os.environ)
-            made = Recorder(settings)
+            made = _make({})
             _default = _default or made  # type: ignore[redundant-expr]  # of a signal's handler in the meantime
-            for problem in problems:
-                _default.notices.say("error", f"{problem}; the default is used")
         return _default
+
+
+def _make(given: dict[str, Any]) -> Recorder:
+    """Make a recorder, and say what is wrong in the environment.
+
+    Raises:
+        ConfigurationError: What is given is wrong.
+    """
+    settings, problems = Settings.tolerate(given, environ=os.environ)
+    recording = Recorder(settings)
+    for problem in problems:
+        recording.notices.say("error", str(problem))
+    return recording
 
 
 def configure(**given: Any) -> Recorder:
@@ -46,11 +56,10 @@ def configure(**given: Any) -> Recorder:
     Raises:
         ConfigurationError: A name or a value is wrong; the message names it and what is allowed.
     """
-    settings = Settings.load(given, environ=os.environ)
-    recording = Recorder(settings)
-    if settings.redact is not None:
+    recording = _make(given)
+    if recording.settings.redact is not None:
         _ = recording.capture  # it says what is wrong with the rules
-    if settings.handle_signals:
+    if recording.settings.handle_signals:
         handle_signals(recording)
     return replace(recording)
 

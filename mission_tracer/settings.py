@@ -9,13 +9,23 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from mission_tracer.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.telnyx.com/v2"
 _DAY = 86400.0
+
+
+class Problem(NamedTuple):
+    """A wrong value in the environment: what is wrong, and what is done instead."""
+
+    wrong: str
+    instead: str
+
+    def __str__(self) -> str:
+        return f"{self.wrong}; {self.instead}"
 
 
 def _text(value: object) -> str:
@@ -108,13 +118,20 @@ def _choice(*words: str) -> Callable[[object], str]:
 def _path(value: object) -> Path:
     if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
         raise ValueError("a directory's path")
-    return Path(value).expanduser().absolute()
+    try:
+        return Path(value).expanduser().absolute()
+    except (RuntimeError, OSError) as error:  # there is no such user, or the working directory is gone
+        raise ValueError(f"a directory's path that leads somewhere ({error})") from None
 
 
-def _state_dir() -> Path:
+def _state_dir() -> Path | None:
     import platformdirs  # needed only when nobody names a directory; it takes a while to import
 
-    return Path(platformdirs.user_state_dir("mission_tracer", appauthor=False))
+    try:
+        place = Path(platformdirs.user_state_dir("mission_tracer", appauthor=False))
+    except RuntimeError:
+        return None  # there is no home directory
+    return place if place.is_absolute() else None
 
 
 def _anything(value: object) -> object:
@@ -122,10 +139,16 @@ def _anything(value: object) -> object:
 
 
 def _setting(
-    parse: Callable[[Any], Any], default: object, doc: str, *, shown: str | None = None, variable: bool = True
+    parse: Callable[[Any], Any],
+    default: object,
+    doc: str,
+    *,
+    shown: str | None = None,
+    variable: bool = True,
+    instead: str = "the default is used",
 ) -> Any:
-    """One row: how a value is read, what it is when nobody says, and what it means."""
-    metadata = {"parse": parse, "doc": doc, "shown": shown, "variable": variable}
+    """One row: how a value is read, what it is when nobody says, what it means, and what a wrong one leads to."""
+    metadata = {"parse": parse, "doc": doc, "shown": shown, "variable": variable, "instead": instead}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -136,12 +159,19 @@ class Settings:
     """Every setting with its value; build one with `load`."""
 
     api_key: str | None = _setting(
-        _key, None, "The Telnyx API key. Without it everything is recorded and nothing is sent.", shown="none: offline"
+        _key,
+        None,
+        "The Telnyx API key. Without it everything is recorded and nothing is sent.",
+        shown="none: offline",
+        instead="nothing is sent",
     )
-    base_url: str = _setting(_url, DEFAULT_BASE_URL, "Where the Missions API is.")
+    base_url: str = _setting(_url, DEFAULT_BASE_URL, "Where the Missions API is.", instead="nothing is sent")
     enabled: bool = _setting(_flag, True, "False: nothing is recorded, no file, no thread.")  # noqa: FBT003 - a row's default
-    dir: Path = _setting(
-        _path, _state_dir, "The directory of the journals.", shown="the platform's state directory for `mission_tracer`"
+    dir: Path | None = _setting(
+        _path,
+        _state_dir,
+        "The directory of the journals. Where there is no home directory either, facts are held in memory.",
+        shown="the platform's state directory for `mission_tracer`",
     )
     durability: str = _setting(
         _choice("process", "power", "memory"),
@@ -226,33 +256,58 @@ class Settings:
         """
         settings, problems = cls.tolerate(given, environ=environ)
         if problems:
-            raise ConfigurationError("; ".join(problems))
+            raise ConfigurationError("; ".join(problem.wrong for problem in problems))
         return settings
 
     @classmethod
     def tolerate(
         cls, given: Mapping[str, object] | None = None, *, environ: Mapping[str, str] | None = None
-    ) -> tuple[Settings, list[str]]:
-        """Read settings as `load` does; a wrong value becomes the default and one line of the list.
+    ) -> tuple[Settings, list[Problem]]:
+        """Read settings as `load` does, but do without what is wrong in the environment, and list it.
 
         Args:
             given: As for `load`.
             environ: As for `load`.
+
+        Raises:
+            ConfigurationError: A name or a value that was given is wrong.
         """
         values: dict[str, object] = {}
         rows = {row.name: row for row in dataclasses.fields(cls)}
-        problems = [
+        wrong = [
             f"unknown setting {name!r}: the settings are {', '.join(rows)}" for name in given or {} if name not in rows
         ]
+        problems = []
         for name, row in rows.items():
             for place, raw in _places(row, given or {}, environ or {}):
                 try:
                     values[name] = row.metadata["parse"](raw)
                 except ValueError as error:
                     secret = name in {"api_key", "base_url"}  # a URL may hold a password
-                    problems.append(f"{place} must be {error}" + ("" if secret else f", not {raw!r:.200}"))
+                    said = f"{place} must be {error}" + ("" if secret else f", not {raw!r:.200}")
+                    if (given or {}).get(name) is not None:
+                        wrong.append(said)
+                    else:
+                        problems.append(Problem(said, row.metadata["instead"]))
+                    if name == "base_url":
+                        values["api_key"] = None  # nobody meant it for the default address
                 break
-        return cls(**values), problems  # type: ignore[arg-type]  # each value was made by its own row
+        if wrong:
+            raise ConfigurationError("; ".join(wrong))
+        settings = cls(**values)  # type: ignore[arg-type]  # each value was made by its own row
+        if settings.dir is None and settings.enabled and settings.durability != "memory":
+            problems.append(Problem(NO_DIRECTORY, "facts are held in memory"))
+        return settings, problems
+
+
+NO_DIRECTORY = "environment variable MISSION_TRACER_DIR must name a directory, since no home directory can be found"
+
+
+def why_offline(environ: Mapping[str, str]) -> str:
+    """Say why nothing can be sent."""
+    if environ.get("TELNYX_API_KEY", "").strip():
+        return "TELNYX_API_KEY or TELNYX_BASE_URL cannot be used"
+    return "TELNYX_API_KEY is not set"
 
 
 def variable(row: dataclasses.Field[Any]) -> str | None:

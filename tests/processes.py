@@ -13,12 +13,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 CLI = (sys.executable, "-m", "mission_tracer")
+NO_USERS = "import sys; sys.modules['pwd'] = None; "
+"""The beginning of a program on a system that knows no users, and so no home directory but the environment's."""
+HOMELESS_CLI = (sys.executable, "-c", NO_USERS + "from mission_tracer.__main__ import main; sys.exit(main())")
 
 
 def environment(state: Path, **more: str) -> dict[str, str]:
     """Give a process this one's environment without any setting, a state directory, and more."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("TELNYX_", "MISSION_TRACER_"))}
     return {**kept, "MISSION_TRACER_DIR": str(state), "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+
+def homeless(**more: str) -> dict[str, str]:
+    """Give a process an environment that names no place to keep anything."""
+    kept = environment(Path())
+    none = {"HOME", "XDG_STATE_HOME", "MISSION_TRACER_DIR"}
+    return {**{name: text for name, text in kept.items() if name not in none}, **more}
 
 
 def run(

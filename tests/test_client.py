@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import operator
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from mission_tracer import _context, errors, models
 from mission_tracer._api.endpoints import OPERATIONS
 from mission_tracer.client import AsyncMissionsClient, MissionsClient
-from tests import contract
+from tests import contract, processes
 from tests.scripted import DROP, HANG, KEY, Answer, Asker, ScriptedServer, scripted_server
 
 MISSION = contract.sample("MissionData")
@@ -355,6 +356,13 @@ def test_settings_come_from_arguments_then_the_environment(
         client.missions.retrieve("m")
     assert [seen.headers["authorization"] for seen in api.seen] == ["Bearer from-environment", "Bearer argument"]
     assert {seen.target for seen in api.seen} == {"/v2/ai/missions/m"}
+
+
+def test_a_client_needs_no_home_directory() -> None:
+    """A client records nothing: where no home directory can be found it is made all the same."""
+    code = processes.NO_USERS + "from mission_tracer import MissionsClient; MissionsClient('k', 'http://h').close()"
+    done = processes.run([sys.executable, "-c", code], processes.homeless())
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("client", [MissionsClient, AsyncMissionsClient])

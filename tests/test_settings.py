@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 import mission_tracer as mt
 from mission_tracer.errors import ConfigurationError
 from mission_tracer.settings import DEFAULT_BASE_URL, Settings
+from tests import processes
+from tests.scripted import scripted_server
 
 
 def test_defaults_are_those_of_the_page() -> None:
@@ -20,6 +24,7 @@ def test_defaults_are_those_of_the_page() -> None:
     assert (settings.enabled, settings.strict, settings.handle_signals) == (True, False, False)
     assert (settings.durability, settings.capture, settings.sender) == ("process", "full", "thread")
     assert (settings.flush_timeout, settings.flush_stall, settings.max_payload_bytes) == (30.0, 2.0, 32768)
+    assert settings.dir is not None
     assert settings.dir.is_absolute()
 
 
@@ -94,3 +99,61 @@ def test_a_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A directory given relatively is that of the moment it was given."""
     monkeypatch.chdir(tmp_path)
     assert Settings.load({"dir": "here"}).dir == tmp_path / "here"
+
+
+RECORD = "import mission_tracer as mt\nwith mt.mission_run('m') as run: mt.log_event('x')\nprint(mt.stats().recorded)"
+
+
+def test_without_a_home_directory_facts_are_held_in_memory(tmp_path: Path) -> None:
+    """Where no home directory can be found a program records in memory, and one line names the variable."""
+    words = [sys.executable, "-c", processes.NO_USERS + RECORD]
+    done = processes.run(words, processes.homeless())
+    assert (done.returncode, done.stdout) == (0, "3\n")
+    problem, end = done.stderr.splitlines()
+    assert "MISSION_TRACER_DIR" in problem
+    assert problem.endswith("; facts are held in memory")
+    assert "recorded in memory, nothing sent, nothing kept" in end
+    for more in ({"MISSION_TRACER_ENABLED": "0"}, {"MISSION_TRACER_DURABILITY": "memory"}):
+        done = processes.run(words, processes.homeless(**more))
+        assert (done.returncode, "MISSION_TRACER_DIR" in done.stderr) == (0, False)
+    done = processes.run(words, processes.homeless(MISSION_TRACER_DIR=str(tmp_path / "state")))
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert len(list((tmp_path / "state" / "runs").glob("*.jsonl"))) == 1
+
+
+def test_a_directory_that_leads_nowhere_stops_no_program(tmp_path: Path) -> None:
+    """A directory of an unknown user's, or below a working directory that is gone, is one line and the default."""
+    home = processes.environment(tmp_path, XDG_STATE_HOME=str(tmp_path))
+    for place in ("~nobody-of-that-name/x", "below"):
+        code = "import os, tempfile\nos.chdir(place := tempfile.mkdtemp())\nos.rmdir(place)\n" + RECORD
+        done = processes.run([sys.executable, "-c", code], {**home, "MISSION_TRACER_DIR": place})
+        assert (done.returncode, done.stdout) == (0, "3\n")
+        assert done.stderr.startswith("mission_tracer: error: environment variable MISSION_TRACER_DIR must be ")
+        assert f"not {place!r}; the default is used\n" in done.stderr
+    assert len(list((tmp_path / "mission_tracer" / "runs").glob("*.jsonl"))) == 2
+
+
+def test_a_wrong_variable_does_not_stop_a_program_that_configures_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is given in code is an error when it is wrong; what the environment adds to it is only said."""
+    monkeypatch.setenv("MISSION_TRACER_DURABILITY", "eternal")
+    settings = mt.configure(capture="names").settings
+    assert (settings.capture, settings.durability) == ("names", "process")
+    assert "MISSION_TRACER_DURABILITY" in capsys.readouterr().err
+    with pytest.raises(ConfigurationError, match="setting capture") as caught:
+        mt.configure(capture="some")
+    assert "MISSION_TRACER_DURABILITY" not in str(caught.value)
+
+
+def test_with_an_address_that_cannot_be_used_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A typo in the address sends the key nowhere: what is recorded is kept, and that is said."""
+    with scripted_server() as api:
+        env = {**os.environ, "TELNYX_API_KEY": "KEY1", "TELNYX_BASE_URL": api.url.removeprefix("http://")}
+        done = processes.run([sys.executable, "-c", RECORD], env)
+    problem, end = done.stderr.splitlines()
+    assert problem.startswith("mission_tracer: error: environment variable TELNYX_BASE_URL must be ")
+    assert problem.endswith("; nothing is sent")
+    assert "offline, since TELNYX_API_KEY or TELNYX_BASE_URL cannot be used: 1 run(s) recorded, nothing sent" in end
+    monkeypatch.setenv("TELNYX_BASE_URL", "api.example.com")
+    assert mt.configure(api_key="KEY1").sends is False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mission_tracer._base.notices import Notices
 from mission_tracer._disk.journal import UnsyncedError
+from mission_tracer.settings import why_offline
 
 if TYPE_CHECKING:
     from mission_tracer._recording.delivery import Delivery
@@ -19,10 +21,10 @@ _UNKEPT = "facts that are on no disk are lost with this process"
 _PENDING = "not everything is delivered yet; it is kept, and sent by the next start or by `mission-tracer sync`"
 _LOST = "not everything is delivered yet; what was held in memory is lost with this process"
 _OFFLINE = (
-    "offline, since TELNYX_API_KEY is not set: {runs} run(s) recorded, nothing sent; "
+    "offline, since {why}: {runs} run(s) recorded, nothing sent; "
     "see the last with `mission-tracer show {last}`, send all with `TELNYX_API_KEY=... mission-tracer sync`"
 )
-_OFFLINE_LOST = "offline, since TELNYX_API_KEY is not set: {runs} run(s) recorded in memory, nothing sent, nothing kept"
+_OFFLINE_LOST = "offline, since {why}: {runs} run(s) recorded in memory, nothing sent, nothing kept"
 
 
 def say_disk_trouble(notices: Notices, error: OSError) -> None:
@@ -39,7 +41,7 @@ def say_what_is_left(delivery: Delivery, notices: Notices, *, offline_runs: int,
         notices.say("error", _UNKEPT, facts=lost)
     if delivery.is_offline and offline_runs:
         said = _OFFLINE_LOST if in_memory or lost else _OFFLINE
-        notices.say("warning", said.format(runs=offline_runs, last=last_run))
+        notices.say("warning", said.format(why=why_offline(os.environ), runs=offline_runs, last=last_run))
     elif delivery.sends and (pending := delivery.roster.estimate_pending() - lost) > 0:
         notices.say("warning", _LOST if in_memory else _PENDING, facts=pending, dir=str(delivery.settings.dir))
 

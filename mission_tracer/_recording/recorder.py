@@ -56,7 +56,8 @@ class Recorder:
         self.enabled = settings.enabled
         self.notices = notices or Notices(settings.log_level)
         self._power = settings.durability == "power"
-        self.directory = None if settings.durability == "memory" else Directory(settings.dir, power=self._power)
+        place = None if settings.durability == "memory" else settings.dir
+        self.directory = Directory(place, power=self._power) if place is not None else None
         self.new_key = key
         self._make_stream: Callable[[str, Journal], Stream] = stream or Stream
         self._adopt = adopt
