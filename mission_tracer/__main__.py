@@ -6,6 +6,7 @@ import gc
 import importlib
 import os
 import sys
+from pathlib import Path
 
 _IN_A_RUN = {"step", "event", "tool", "plan", "agent", "succeed", "fail"}
 
@@ -17,11 +18,13 @@ def main() -> int:
     they take to do, and leave without taking the interpreter apart; what that quick reading does not understand, click
     explains.
     """
+    _open_closed_streams()
     words = sys.argv[1:]
     if words and words[0] in _IN_A_RUN:
         gc.disable()
         status: int | None = importlib.import_module("mission_tracer.cli._inside.shell").quickly(words)
         if status is not None:
+            sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status)
         gc.enable()
@@ -33,6 +36,13 @@ def main() -> int:
         sys.stderr.write(f"error: the command line needs {error.name}: pip install 'mission-tracer[cli]'\n")
         return 2
     return int(app.main(words))
+
+
+def _open_closed_streams() -> None:
+    """Put nothing where a standard stream was closed: no file of ours is to get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - open as long as the process
 
 
 if __name__ == "__main__":

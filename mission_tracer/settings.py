@@ -170,7 +170,7 @@ class Settings:
     dir: Path | None = _setting(
         _path,
         _state_dir,
-        "The directory of the journals. Where there is no home directory either, facts are held in memory.",
+        "The directory of the journals. With none named and no home directory, facts are held in memory.",
         shown="the platform's state directory for `mission_tracer`",
     )
     durability: str = _setting(

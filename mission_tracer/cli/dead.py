@@ -6,10 +6,11 @@ import click
 
 from mission_tracer import dead as _dead
 from mission_tracer._disk.directory import Directory
+from mission_tracer.cli._inside.place import load_settings, readable
 from mission_tracer.cli._reading.journals import find_key
 from mission_tracer.cli.command import Command, Commands
 from mission_tracer.cli.output import clip, json_option, plural, print_json, print_table
-from mission_tracer.cli.surroundings import complete_run, directory
+from mission_tracer.cli.surroundings import complete_run
 
 
 @click.group(cls=Commands)
@@ -30,8 +31,8 @@ _ALL = click.option("--all", "everything", is_flag=True, help="Those of every ru
 @json_option
 def list_(*, run: str | None, as_json: bool) -> None:
     """List the refused facts of RUN, or of every run, with the server's words."""
-    here = directory()
-    key = _key(here, run) if run else None
+    here = readable(load_settings())
+    key = _key(here, run) if run is not None else None
     found = [item for item in _dead.listing(here) if key in {None, item.key}]
     if as_json:
         print_json(found)
@@ -48,7 +49,7 @@ def list_(*, run: str | None, as_json: bool) -> None:
 @_ALL
 def retry(*, run: str | None, fact: str | None, everything: bool) -> None:
     """Have the refused facts of RUN sent again, by the next `sync` or by the program that delivers."""
-    here = directory()
+    here = readable(load_settings())
     number = _dead.retry(here, key=_chosen(here, run, everything=everything), fact=fact)
     click.echo(f"{plural(number, 'fact')} will be sent again: mission-tracer sync" if number else "nothing was refused")
 
@@ -59,7 +60,7 @@ def retry(*, run: str | None, fact: str | None, everything: bool) -> None:
 @_ALL
 def drop(*, run: str | None, fact: str | None, everything: bool) -> None:
     """Give the refused facts of RUN up; they are counted as dropped."""
-    here = directory()
+    here = readable(load_settings())
     number = _dead.drop(here, key=_chosen(here, run, everything=everything), fact=fact)
     click.echo(f"{plural(number, 'fact')} dropped" if number else "nothing was refused")
 
@@ -67,7 +68,7 @@ def drop(*, run: str | None, fact: str | None, everything: bool) -> None:
 def _chosen(here: Directory, run: str | None, *, everything: bool) -> str | None:
     if (run is None) == (not everything):
         raise click.UsageError("say which: a RUN, or --all.")
-    return _key(here, run) if run else None
+    return _key(here, run) if run is not None else None
 
 
 def _key(here: Directory, word: str) -> str:

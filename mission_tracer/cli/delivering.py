@@ -12,10 +12,10 @@ from typing import Any
 from mission_tracer import facts
 from mission_tracer._base.notices import LEVELS, Notices
 from mission_tracer._disk.delivery_log import DeliveryLog, LogFollower, read_log
-from mission_tracer._disk.directory import Directory
 from mission_tracer._disk.journal import iterate_lines
 from mission_tracer._planning.lane_state import LaneState
 from mission_tracer._sending.roster_burial import discard_stillborn
+from mission_tracer.cli._inside.place import readable
 from mission_tracer.cli._reading.journals import is_written
 from mission_tracer.recorder import Recorder
 from mission_tracer.settings import Settings
@@ -78,6 +78,9 @@ class Delivery:
         say: Takes our own lines (an outage, a refused key).
         anywhere: True: also what was recorded for another address and never reached it, and what was parked.
         monotonic: Seconds that never go back.
+
+    Raises:
+        ConfigurationError: There is no state directory, or it cannot be read.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class Delivery:
     ) -> None:
         self._settings = settings
         self._anywhere = anywhere
-        self._directory = Directory(settings.dir)
+        self._directory = readable(settings)
         self._monotonic = monotonic
         self._heard = _Heard(settings.log_level, write=say)
         self._recorder = Recorder(settings, adopt=True, anywhere=anywhere, notices=self._heard)

@@ -20,12 +20,12 @@ import msgspec
 
 from mission_tracer._base.locks import LockFile
 from mission_tracer._context import silence
-from mission_tracer._disk.directory import Directory
 from mission_tracer._version import VERSION
+from mission_tracer.cli._inside.place import directory, readable
 from mission_tracer.cli._reading.journals import all_books
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import clip, coloured, json_option, plural, print_json
-from mission_tracer.errors import explain
+from mission_tracer.errors import ConfigurationError, explain
 from mission_tracer.settings import Settings
 
 _MIB = 1024 * 1024
@@ -88,7 +88,7 @@ def examine(timeout: float, *, clock: Callable[[], float] = time.time) -> Iterat
     settings, problems = Settings.tolerate(environ=os.environ)
     yield _versions()
     for problem in problems:
-        yield Finding("settings", "fail", problem, "until then the default is used")
+        yield Finding("settings", "fail", problem.wrong, f"until then {problem.instead}")
     if not problems:
         yield Finding("settings", "ok" if settings.enabled else "warn", *_switched(settings))
     yield from _examine_directory(settings)
@@ -111,10 +111,15 @@ def _switched(settings: Settings) -> tuple[str, str | None]:
 
 
 def _examine_directory(settings: Settings) -> Iterator[Finding]:
-    root = settings.dir
     mend = "make it writable for this user, or point MISSION_TRACER_DIR elsewhere"
     try:
-        Directory(root).prepare()
+        here = directory(settings)
+    except ConfigurationError as error:
+        yield Finding("directory", "fail", str(error), mend)
+        return
+    root = here.root
+    try:
+        here.prepare()
         with tempfile.NamedTemporaryFile(dir=root, prefix=".doctor-") as file:
             file.write(b"x")
             file.flush()
@@ -150,9 +155,9 @@ _LOCAL_DISK = "point MISSION_TRACER_DIR at a local disk"
 
 def _examine_journals(settings: Settings) -> Iterator[Finding]:
     try:
-        runs = list(all_books(Directory(settings.dir)))
-    except OSError as error:
-        yield Finding("journals", "fail", f"cannot be read: {error}")
+        runs = list(all_books(readable(settings)))
+    except (ConfigurationError, OSError) as error:
+        yield Finding("journals", "fail", str(error))
         return
     pending, rejected = sum(run.pending for run in runs), sum(run.rejected for run in runs)
     parked = [run for run in runs if run.parked]

@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from mission_tracer import facts
 from mission_tracer.cli._inside.pen import Pen
+from mission_tracer.cli._inside.place import load_settings
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import json_option, plural, print_json
-from mission_tracer.cli.surroundings import settings
 from mission_tracer.settings import Settings
 
 
@@ -56,7 +56,7 @@ def import_state(*, file: Path, as_json: bool) -> int:
     is only read; importing it again adopts what is new. No network.
     """
     entries = _read(file)
-    here = settings()
+    here = load_settings()
     adopted = [_adopt(here, slug, entry) for slug, entry in entries.items()]
     if as_json:
         print_json(adopted)

@@ -77,7 +77,7 @@ def run(
     if not words or (len(words) == 1 and words[0] in {"-m", "-c"}):
         raise click.UsageError("say what to run: SCRIPT, -m MODULE or -c CODE.")
     wishes = merged(
-        read_table(Path.cwd()),
+        read_table(),
         mission=mission,
         step=list(step),
         tool=list(tool),

@@ -9,10 +9,11 @@ import click
 from mission_tracer import facts
 from mission_tracer.cli._inside.acts import plan as declare
 from mission_tracer.cli._inside.pen import PARENT, Pen
+from mission_tracer.cli._inside.place import load_settings
 from mission_tracer.cli._program.joining import carrier
 from mission_tracer.cli._program.wishes import items
 from mission_tracer.cli.command import command
-from mission_tracer.cli.surroundings import json_object, settings
+from mission_tracer.cli.surroundings import json_object
 from mission_tracer.recorder import about_this_process
 
 
@@ -35,7 +36,7 @@ def start(*, name: str, plan: str | None, given: str | None, instructions: str |
     by the variable that --export prints; `succeed`, `fail` and `cancel` end it. What is recorded is sent by `sync`, or
     by a `forward --watch` that runs beside.
     """
-    here = settings()
+    here = load_settings()
     if not name.strip():
         raise click.UsageError("NAME must not be empty.")
     key = facts.new_key()

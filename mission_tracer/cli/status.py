@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
+from mission_tracer.cli._inside.place import load_settings, readable
 from mission_tracer.cli._reading.journals import Books, all_books
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import clip, json_option, plural, print_json, print_table
-from mission_tracer.cli.surroundings import directory, settings
 from mission_tracer.settings import Settings
 
 _SHOWN = 20
@@ -24,8 +24,8 @@ def status(*, everything: bool, as_json: bool) -> None:
     Reads the journals of this machine: no network, and no harm to programs that are recording.
     Of each run and in sum: recorded = delivered + pending + rejected + dropped.
     """
-    here = settings()
-    runs = list(all_books(directory()))
+    here = load_settings()
+    runs = list(all_books(readable(here)))
     if as_json:
         print_json(_as_json(here, runs))
     else:

@@ -13,7 +13,7 @@ from mission_tracer.cli._reading.picture import RunPicture
 from mission_tracer.cli._reading.sources import Sources, no_run, offline_option, sources
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import F
-from mission_tracer.cli.surroundings import complete_run, settings
+from mission_tracer.cli.surroundings import complete_run
 from mission_tracer.errors import APIConnectionError
 
 _FACTS: dict[str, Any] = {
@@ -77,11 +77,11 @@ def _steer(verb: str, word: str, *, offline: bool) -> None:
                 raise
         else:
             if verb == "cancel" and key is not None and local is not None:
-                _end_here(key, local)
+                _end_here(key, local, found)
             return
     if local is None or key is None:
         raise no_run(word, found)
-    _write(verb, key, local)
+    _write(verb, key, local, found)
 
 
 def _tell(verb: str, word: str, local: RunPicture | None, found: Sources) -> None:
@@ -105,16 +105,16 @@ def _tell(verb: str, word: str, local: RunPicture | None, found: Sources) -> Non
         click.echo(f"run {run_id} is {answer.status}")
 
 
-def _end_here(key: str, local: RunPicture) -> None:
+def _end_here(key: str, local: RunPicture, found: Sources) -> None:
     """Let a cancelled run be over on this machine too, unless a living program goes on recording it."""
-    pen = Pen(settings(), key)
+    pen = Pen(found.settings, key)
     if (local.is_open or local.status == "interrupted") and not journals.is_written(pen.path):
         kind, fields = _FACTS["cancel"]
         pen.write(kind, **fields)
         pen.close()
 
 
-def _write(verb: str, key: str, local: RunPicture) -> None:
+def _write(verb: str, key: str, local: RunPicture, found: Sources) -> None:
     """Say it in the journal.
 
     Raises:
@@ -122,8 +122,7 @@ def _write(verb: str, key: str, local: RunPicture) -> None:
     """
     if not (local.is_open or local.status == "interrupted"):
         raise click.ClickException(f"run {key} has ended: it is {local.status}")
-    here = settings()
-    pen = Pen(here, key)
+    pen = Pen(found.settings, key)
     if verb == "cancel" and journals.is_written(pen.path):
         raise click.ClickException(f"run {key} is being recorded by a program of this machine: end that program")
     kind, fields = _FACTS[verb]

@@ -13,30 +13,22 @@ import msgspec
 from click.shell_completion import CompletionItem
 
 from mission_tracer._disk.directory import Directory, read_head
+from mission_tracer.cli._inside.place import load_settings, readable
 from mission_tracer.errors import MissionTracerError
-from mission_tracer.settings import Settings
+from mission_tracer.settings import Settings, why_offline
 
 _OFFERED = 30
 
 
-def settings(**given: object) -> Settings:
-    """Read the settings; what is given is stronger than the environment.
-
-    Raises:
-        ConfigurationError: A value is wrong.
-    """
-    return Settings.load(given, environ=os.environ)
-
-
-def sending_settings(**given: object) -> Settings:
+def sending_settings() -> Settings:
     """Read the settings for a command that delivers, whatever the programs it delivers for are told.
 
     Raises:
-        ConfigurationError: A value is wrong, or there is no API key.
+        click.ClickException: There is no API key that can be used.
     """
-    loaded = settings(sender="thread", durability="process", enabled=True, **given)
+    loaded = load_settings(sender="thread", durability="process", enabled=True)
     if loaded.api_key is None:
-        raise click.ClickException("TELNYX_API_KEY is not set; nothing can be sent without it")
+        raise click.ClickException(f"{why_offline(os.environ)}; nothing can be sent without it")
     return loaded
 
 
@@ -52,15 +44,10 @@ def json_object(option: str, text: str) -> dict[str, Any]:
         raise click.UsageError(f"{option} must be a JSON object: {error}.") from None
 
 
-def directory() -> Directory:
-    """Return the state directory."""
-    return Directory(settings().dir)
-
-
 def complete_run(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     """Offer the keys of this machine's newest runs, each with its mission's name, to a shell that completes RUN."""
     try:
-        place = directory()
+        place = readable(Settings.tolerate(environ=os.environ)[0])
         keys = sorted({*place.keys(), *place.delivered_keys()}, reverse=True)
         return [CompletionItem(key, help=_mission(place, key)) for key in keys if key.startswith(typed)][:_OFFERED]
     except (MissionTracerError, OSError):

@@ -88,15 +88,6 @@ def test_an_unknown_integration_is_a_failure(call: Call) -> None:
     assert done.err.startswith("error: --instrument: there is no integration 'bogus': there are anthropic, ")
 
 
-def test_a_wrong_setting_is_a_failure(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong setting in the environment is named, with what is allowed."""
-    monkeypatch.setenv("MISSION_TRACER_DURABILITY", "eternal")
-    done = call("status")
-    assert done.status == 2
-    assert done.err.startswith("error: environment variable MISSION_TRACER_DURABILITY must be one of")
-    assert done.err.count("\n") == 1
-
-
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
 def test_an_unreadable_directory_is_a_failure(call: Call, state: Path) -> None:
     """A journal that cannot be read is a failure that names it."""

@@ -6,15 +6,18 @@ Each act takes a pen and the words as they were given, so that it is the same wh
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
 
 from mission_tracer import facts
 from mission_tracer.cli._inside import outcomes
-from mission_tracer.cli._inside.pen import ENCLOSED, Pen
+from mission_tracer.cli._inside.pen import ENCLOSED, Pen, Steps
+from mission_tracer.cli._inside.place import TROUBLE, complain
 from mission_tracer.errors import MissionTracerError
 
 _SUMMARY = 500  # characters
@@ -30,9 +33,11 @@ class WrongWordsError(MissionTracerError):
 
 def step_start(pen: Pen, name: str, *, description: str | None = None, parent: str | None = None) -> None:
     """Begin a step."""
-    name = _name(pen, name)
-    above = pen.steps().meant(pen.name(parent)) if parent else pen.step_id
-    pen.enter_step(name, pen.text(description, most=_DESCRIPTION) if description else name, above)
+    name, steps = _name(pen, name), _open_steps(pen)
+    above = steps.meant(pen.name(parent)) if parent else pen.step_id
+    step_id = pen.enter_step(name, pen.text(description, most=_DESCRIPTION) if description else name, above)
+    if step_id != name:
+        sys.stdout.write(f"{step_id}\n")
 
 
 def step_done(pen: Pen, name: str, *, metadata: str | None = None) -> None:
@@ -52,8 +57,7 @@ def step_skip(pen: Pen, name: str, reason: str | None = None) -> None:
 
 
 def _leave(pen: Pen, name: str, status: str, **fields: Any) -> None:
-    name = _name(pen, name)
-    steps = pen.steps()
+    name, steps = _name(pen, name), _open_steps(pen)
     step_id = steps.meant(name)
     if step_id not in steps.open and status != "skipped":
         # Ended without having begun: no server would take that.
@@ -107,26 +111,42 @@ def tool(
     error: str | None = None,
     step: str | None = None,
 ) -> int:
-    """Log a call of a tool: the one that was made, or the command given, which is run."""
+    """Log a call of a tool: the one that was made, or the command given, which is run whatever becomes of the log."""
     given: Any = _object("--arguments", arguments) or ({"command": list(command)} if command else {})
     name, capture, step_id = _name(pen, name), pen.capture, _step(pen, step)
     kept = capture.value(given) if capture.mode == "full" else {}
     about: dict[str, Any] = {"tool": name, "call_id": pen.name_call()}
     pen.write_event("tool_call", capture.call(name, kept), {**about, "arguments": kept}, step_id=step_id)
-    status = 0
-    value = _json(result)
+    status, value = 0, _json(result)
     if command:
         status, about["duration_ms"] = _run(command)
         value = {"exit_status": status}
         error = error or (f"exit status {status}" if status else None)
-    if error is not None:
-        said = capture.text(error, max_chars=_REASON)
-        pen.write_event("error", f"{name}: {said}", {**about, "error": {"message": said}}, step_id=step_id)
-    else:
-        if capture.mode == "full":
-            about["result"] = capture.value(value)
-        pen.write_event("tool_result", capture.text(f"{name} returned", max_chars=_SUMMARY), about, step_id=step_id)
+    with _beside(command):
+        if error is not None:
+            said = capture.text(error, max_chars=_REASON)
+            pen.write_event("error", f"{name}: {said}", {**about, "error": {"message": said}}, step_id=step_id)
+        else:
+            if capture.mode == "full":
+                about["result"] = capture.value(value)
+            pen.write_event("tool_result", capture.text(f"{name} returned", max_chars=_SUMMARY), about, step_id=step_id)
     return status
+
+
+def _only_run(words: Sequence[str], status: int) -> int:
+    """Run the command of a tool whose call cannot be logged."""
+    return _run(words[1:])[0] if words[1:] else status
+
+
+@contextmanager
+def _beside(command: Sequence[str]) -> Iterator[None]:
+    """Log after a command has run, if one has: its exit status stays its own, and what goes wrong is only said."""
+    try:
+        yield
+    except TROUBLE as error:
+        if not command:
+            raise
+        complain(error)
 
 
 def _run(command: Sequence[str]) -> tuple[int, float]:
@@ -136,7 +156,7 @@ def _run(command: Sequence[str]) -> tuple[int, float]:
     try:
         status = subprocess.call(list(command))  # noqa: S603 - the command that the user wrote
     except OSError as problem:
-        os.write(2, f"error: {command[0]}: {problem.strerror}\n".encode())
+        sys.stderr.write(f"error: {command[0]}: {problem.strerror}\n")
         status = _NO_COMMAND
     took = round((time.perf_counter() - started) * 1000, 3)
     return (128 - status if status < 0 else status), took
@@ -144,7 +164,7 @@ def _run(command: Sequence[str]) -> tuple[int, float]:
 
 def plan(pen: Pen, *steps: str) -> None:
     """Declare steps, each ID or ID=DESCRIPTION; known ones are left alone."""
-    known = pen.steps().known
+    known = _open_steps(pen).known
     fresh = {}
     for word in steps:
         given, _, description = word.partition("=")
@@ -181,10 +201,19 @@ def fail(pen: Pen, error: str | None = None) -> None:
 
 def _end(pen: Pen, status: str, **said: Any) -> None:
     """End the run with the program around it; one that no program encloses ends now."""
+    _open_steps(pen)
     if os.environ.get(ENCLOSED) == pen.key:
         outcomes.note(pen.directory, pen.key, status=status, **said)
     else:
         pen.write(facts.RunClosed, status=status, **said)
+
+
+def _open_steps(pen: Pen) -> Steps:
+    """Read the steps of a run that has not ended: nothing can be done about those of one that has."""
+    steps = pen.steps()
+    if steps.ended is not None:
+        raise WrongWordsError(f"run {pen.key} has ended: it is {steps.ended}")
+    return steps
 
 
 def _step(pen: Pen, word: str | None) -> str | None:
@@ -223,13 +252,26 @@ def _object(option: str, text: str | None) -> Mapping[str, Any] | None:
         raise WrongWordsError(f"{option} must be a JSON object such as '{{\"found\": 3}}': {error}") from None
 
 
+def _nothing(_words: Sequence[str], status: int) -> int:
+    return status
+
+
 class Act(NamedTuple):
-    """How a command inside a run is put: how many words it takes, and which options."""
+    """How a command inside a run is put, and what remains of it where nothing can be recorded.
+
+    Args:
+        do: Does it, with a pen and the words.
+        least: The fewest words it takes.
+        most: The most; `None`: any number.
+        options: The options it takes.
+        unrecorded: Does what is not for the record; given the words and the exit status, it returns the status.
+    """
 
     do: Callable[..., int | None]
     least: int
     most: int | None
     options: tuple[str, ...] = ()
+    unrecorded: Callable[[Sequence[str], int], int] = _nothing
 
 
 ACTS: dict[tuple[str, ...], Act] = {
@@ -238,7 +280,7 @@ ACTS: dict[tuple[str, ...], Act] = {
     ("step", "fail"): Act(step_fail, 1, 2),
     ("step", "skip"): Act(step_skip, 1, 2),
     ("event",): Act(event, 1, 1, ("type", "payload", "step", "agent-id", "key")),
-    ("tool",): Act(tool, 1, None, ("arguments", "result", "error", "step")),
+    ("tool",): Act(tool, 1, None, ("arguments", "result", "error", "step"), _only_run),
     ("plan",): Act(plan, 1, None),
     ("agent", "link"): Act(agent_link, 1, 1),
     ("agent", "unlink"): Act(agent_unlink, 1, 1),

@@ -14,11 +14,11 @@ from msgspec import UNSET
 
 from mission_tracer import facts
 from mission_tracer._base.harmless import is_harmless
-from mission_tracer._disk.directory import Directory
 from mission_tracer._disk.journal import Journal, MemoryFacts, iterate_lines
 from mission_tracer._disk.stream import Stream, utc_now
 from mission_tracer._handles.shared_steps import SharedSteps
 from mission_tracer._handles.step_table import StepTable
+from mission_tracer.cli._inside.place import directory, readable
 from mission_tracer.errors import MissionTracerError
 from mission_tracer.settings import Settings
 
@@ -31,7 +31,7 @@ PARENT = "MISSION_TRACER_PARENT"
 ENCLOSED = "MISSION_TRACER_EXEC"
 """The variable that names the run that ends when the program around this process ends."""
 
-_STEPS = tuple(f'{{"fact":"{tag}"'.encode() for tag in ("plan_declared", "step_entered", "step_left"))
+_STEPS = tuple(f'{{"fact":"{tag}"'.encode() for tag in ("plan_declared", "step_entered", "step_left", "run_closed"))
 
 
 class NoRunError(MissionTracerError):
@@ -45,13 +45,16 @@ class Pen:
         settings: Where the journals are, and what may be kept.
         key: The run's key.
         step_id: The step this process belongs to; `None`: none.
+
+    Raises:
+        ConfigurationError: There is no state directory.
     """
 
     def __init__(self, settings: Settings, key: str, *, step_id: str | None = None) -> None:
         self.settings = settings
         self.key = key
         self.step_id = step_id
-        self.directory = Directory(settings.dir, power=settings.durability == "power")
+        self.directory = directory(settings)
         self._take_up(create=False)
 
     def _take_up(self, *, create: bool) -> None:
@@ -194,29 +197,33 @@ class Pen:
 
 
 class Steps:
-    """Know a run's steps: which are open since when, and which a name means."""
+    """Know a run's steps: which are open since when, which a name means, and how the run that had them ended."""
 
     def __init__(self) -> None:
         """Begin with none."""
         self.known: set[str] = set()
         self.open: dict[str, dt.datetime] = {}
-        self._newest: dict[str, str] = {}
+        self.ended: str | None = None
+        self._entered: dict[str, list[str]] = {}
 
     def take(self, fact: facts.Fact) -> None:
-        """Take in one fact about a step."""
+        """Take in one fact about a step, or the run's end."""
         if isinstance(fact, facts.PlanDeclared):
             self.known.update(step.step_id for step in fact.steps)
         elif isinstance(fact, facts.StepEntered):
             self.known.add(fact.step_id)
             self.open[fact.step_id] = fact.at
-            self._newest[fact.name or fact.step_id] = fact.step_id
+            self._entered.setdefault(fact.name or fact.step_id, []).append(fact.step_id)
         elif isinstance(fact, facts.StepLeft):
             self.known.add(fact.step_id)
             self.open.pop(fact.step_id, None)
+        elif isinstance(fact, facts.RunClosed):
+            self.ended = fact.status
 
     def meant(self, name: str) -> str:
-        """Return the id of the step a name means: the newest entered under it."""
-        return self._newest.get(name, name)
+        """Return the id of the step a name means: the newest open one that was entered under it, else the newest."""
+        entered = self._entered.get(name, [name])
+        return next((step_id for step_id in reversed(entered) if step_id in self.open), entered[-1])
 
     def only_open(self) -> str | None:
         """Return the step that is open; `None` when there is none, or more than one."""
@@ -228,20 +235,12 @@ class Steps:
         return None if since is None else round((utc_now() - since).total_seconds() * 1000, 3)
 
 
-def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Read the settings.
-
-    Raises:
-        ConfigurationError: A value is wrong.
-    """
-    return Settings.load(environ=environ)
-
-
 def take_up(settings: Settings, environ: Mapping[str, str], word: str | None) -> Pen:
     """Take a pen to the run that a word names, or else the environment.
 
     Raises:
         NoRunError: Neither names a run of this machine.
+        ConfigurationError: There is no state directory, or it cannot be read.
         OSError: The journals cannot be read.
     """
     if word is not None:
@@ -261,13 +260,12 @@ def take_up(settings: Settings, environ: Mapping[str, str], word: str | None) ->
 
 
 def _named(settings: Settings, word: str) -> str:
-    directory = Directory(settings.dir)
-    if word.isalnum() and directory.find(word) is not None:
+    if word.isalnum() and directory(settings).find(word) is not None:
         return word
     from mission_tracer.cli._reading.journals import find_key
 
     try:
-        key = find_key(directory, word)
+        key = find_key(readable(settings), word)
     except LookupError as error:
         raise NoRunError(str(error)) from None
     if key is None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 
-from mission_tracer.cli._inside.acts import ACTS, Act
-from mission_tracer.cli._inside.pen import load_settings, take_up
-from mission_tracer.errors import MissionTracerError
-
-FAILED = 2
+from mission_tracer.cli._inside.acts import ACTS, Act, WrongWordsError
+from mission_tracer.cli._inside.pen import take_up
+from mission_tracer.cli._inside.place import TROUBLE, complain, load_settings
 
 
 def quickly(words: Sequence[str]) -> int | None:
@@ -30,20 +27,22 @@ def perform(act: Act, words: Sequence[str], options: dict[str, str]) -> int:
         words: Its arguments.
         options: Its options by name; `run` names the run.
     """
+    settings = load_settings()
+    if not settings.enabled:
+        return act.unrecorded(words, 0)
     try:
-        settings = load_settings(os.environ)
-        if not settings.enabled:
-            return 0
-        given = {name.replace("-", "_"): text for name, text in options.items() if name != "run"}
         pen = take_up(settings, os.environ, options.get("run"))
-        try:
-            return act.do(pen, *words, **given) or 0
-        finally:
-            pen.close()
-    except MissionTracerError as error:
-        return _fail(str(error))
-    except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+    except TROUBLE as error:
+        return act.unrecorded(words, complain(error))
+    given = {name.replace("-", "_"): text for name, text in options.items() if name != "run"}
+    try:
+        return act.do(pen, *words, **given) or 0
+    except WrongWordsError as error:
+        return complain(error)
+    except TROUBLE as error:
+        return act.unrecorded(words, complain(error))
+    finally:
+        pen.close()
 
 
 def _read(act: Act, words: Sequence[str]) -> tuple[list[str], dict[str, str]] | None:
@@ -67,8 +66,3 @@ def _read(act: Act, words: Sequence[str]) -> tuple[list[str], dict[str, str]] | 
     if len(arguments) < act.least or (act.most is not None and len(arguments) > act.most):
         return None
     return arguments, options
-
-
-def _fail(message: str) -> int:
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
-    return FAILED

@@ -74,22 +74,30 @@ def enclose(words: Sequence[str], wishes: Wishes, dress: Callable[[Environ], Env
 def _recorder() -> Recorder:
     recording = recorder.default()
     # What is only in our memory, the program could take no part in.
-    return recording if recording.directory is not None else recorder.configure(durability="process")
+    by_choice = recording.settings.durability == "memory"
+    return recorder.configure(durability="process") if by_choice else recording
 
 
 def _open(recording: Recorder, words: Sequence[str], wishes: Wishes) -> Run:
-    values = {"command": list(words), "directory": str(Path.cwd())} if recording.capture.mode == "full" else {}
+    values = {"command": list(words), "directory": _working_directory()} if recording.capture.mode == "full" else {}
     plan = plan_items([(name, about or name) for name, _, about in (word.partition("=") for word in wishes.plan)])
     mission = facts.MissionSpec(wishes.mission)
     return open_run(recording, mission, values=recording.capture.value(values), plan=plan)
 
 
+def _working_directory() -> str | None:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return None  # it was deleted, and a program runs in it all the same
+
+
 def _environment(recording: Recorder, run: Run | None) -> Environ:
     environ = dict(os.environ)
     text = describe(run)
-    if run is not None and text is not None:
+    if run is not None and text is not None and recording.directory is not None:
         # The directory by its full name: the program may change its own.
-        environ |= {PARENT: text, ENCLOSED: run.key, "MISSION_TRACER_DIR": str(recording.settings.dir)}
+        environ |= {PARENT: text, ENCLOSED: run.key, "MISSION_TRACER_DIR": str(recording.directory.root)}
     return environ
 
 

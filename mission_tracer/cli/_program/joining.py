@@ -10,8 +10,8 @@ import click
 
 from mission_tracer._disk.directory import Directory
 from mission_tracer.cli._inside.pen import ENCLOSED, PARENT
+from mission_tracer.cli._inside.place import load_settings, readable
 from mission_tracer.cli._reading.journals import find_key, picture
-from mission_tracer.cli.surroundings import settings
 
 
 def carrier(directory: Directory, word: str) -> tuple[str, str]:
@@ -36,10 +36,11 @@ def take_part(word: str, words: Sequence[str]) -> int:
 
     Raises:
         click.ClickException: There is no such run here.
+        ConfigurationError: There is no state directory, or it cannot be read.
         OSError: The program cannot be run.
     """
-    here = settings()
-    _, text = carrier(Directory(here.dir), word)
-    environ = {**os.environ, PARENT: text, "MISSION_TRACER_DIR": str(here.dir)}
+    here = readable(load_settings())
+    _, text = carrier(here, word)
+    environ = {**os.environ, PARENT: text, "MISSION_TRACER_DIR": str(here.root)}
     environ.pop(ENCLOSED, None)
     os.execvpe(words[0], list(words), environ)  # noqa: S606 - the program that the user wrote

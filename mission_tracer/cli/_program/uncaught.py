@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from mission_tracer._disk.directory import Directory
 from mission_tracer.cli._inside import outcomes
-from mission_tracer.cli._inside.pen import ENCLOSED, Pen, load_settings
+from mission_tracer.cli._inside.pen import ENCLOSED, Pen
+from mission_tracer.settings import Settings
 
 
 def note(error: BaseException) -> None:
@@ -15,8 +15,9 @@ def note(error: BaseException) -> None:
     if not key:
         return
     try:
-        settings = load_settings(os.environ)
-        capture = Pen(settings, key).capture
-        outcomes.note(Directory(settings.dir), key, exception=capture.exception(error), traceback=capture.error(error))
+        settings, _ = Settings.tolerate(environ=os.environ)
+        pen = Pen(settings, key)
+        said = {"exception": pen.capture.exception(error), "traceback": pen.capture.error(error)}
+        outcomes.note(pen.directory, key, **said)
     except Exception:  # noqa: BLE001, S110 - the run is closed as failed all the same
         pass

@@ -29,12 +29,16 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     capture_output: bool = False
 
 
-def read_table(place: Path) -> Table:
-    """Read the table of the nearest pyproject.toml, in a directory or above it.
+def read_table() -> Table:
+    """Read the table of the nearest pyproject.toml, in the working directory or above it.
 
     Raises:
         click.ClickException: The file or the table cannot be read; the message says where.
     """
+    try:
+        place = Path.cwd()
+    except FileNotFoundError:
+        return Table()  # it was deleted
     for directory in (place, *place.parents):
         path = directory / "pyproject.toml"
         if path.is_file():

@@ -236,8 +236,10 @@ def find_key(directory: Directory, word: str) -> str | None:
     """Return the key of the run that a word means: a key, the start or the end of one, or an id of Telnyx; else `None`.
 
     Raises:
-        LookupError: It means more than one.
+        LookupError: It is empty, or means more than one.
     """
+    if not word.strip():
+        raise LookupError("RUN is empty: is the variable set?")
     keys = sorted({*directory.keys(), *directory.delivered_keys()})
     if word in keys:
         return word

@@ -8,11 +8,10 @@ from typing import TypeVar
 
 import click
 
-from mission_tracer._disk.directory import Directory
+from mission_tracer.cli._inside.place import load_settings, readable
 from mission_tracer.cli._reading import journals, remote
 from mission_tracer.cli._reading.picture import RunPicture
 from mission_tracer.cli.output import F
-from mission_tracer.cli.surroundings import settings
 from mission_tracer.client import MissionsClient
 from mission_tracer.errors import APIConnectionError, APIStatusError
 from mission_tracer.settings import Settings
@@ -33,17 +32,21 @@ class Sources:
     Args:
         here: The settings.
         offline: True: the API is not asked.
+
+    Raises:
+        ConfigurationError: There is no state directory, or it cannot be read.
     """
 
     def __init__(self, here: Settings, *, offline: bool) -> None:
-        self.directory = Directory(here.dir)
+        self.settings = here
+        self.directory = readable(here)
         self.online = here.api_key is not None and not offline
-        self._here = here
 
     @contextmanager
     def client(self) -> Iterator[MissionsClient]:
         """Open a client of the API for the length of a block."""
-        with MissionsClient(self._here.api_key, self._here.base_url, timeout=_TIMEOUT, max_retries=1) as client:
+        here = self.settings
+        with MissionsClient(here.api_key, here.base_url, timeout=_TIMEOUT, max_retries=1) as client:
             yield client
 
     def asked(self, there: Callable[[Sources], T], here: Callable[[Sources], T]) -> T:
@@ -71,11 +74,11 @@ class Sources:
         """Return the run that a word means, the newest one for `None`; `None`: there is no such run.
 
         Raises:
-            click.ClickException: The word means more than one run.
+            click.ClickException: The word is empty, or means more than one run.
             APIError: The API refuses.
         """
         try:
-            key = journals.find_key(self.directory, word) if word else self._newest()
+            key = journals.find_key(self.directory, word) if word is not None else self._newest()
         except LookupError as error:
             raise click.ClickException(str(error)) from None
         local = journals.picture(self.directory, key) if key else None
@@ -117,9 +120,9 @@ def sources(*, offline: bool) -> Sources:
     """Return the sources that the environment names.
 
     Raises:
-        ConfigurationError: A setting is wrong.
+        ConfigurationError: There is no state directory, or it cannot be read.
     """
-    return Sources(settings(), offline=offline)
+    return Sources(load_settings(), offline=offline)
 
 
 def no_run(word: str | None, found: Sources) -> click.ClickException:
