@@ -32,7 +32,8 @@ def _do(*name: str) -> Callable[..., int]:
 def step() -> None:
     """Begin and end steps of the run's plan.
 
-    A name that was done and begins again is a new step (calls, calls-2, ...), one that failed another attempt.
+    A name that was done, or is open, and begins again is a new step (calls, calls-2, ...), one that failed another
+    attempt. Of several steps of a name the newest open one is meant.
     """
 
 
@@ -45,7 +46,7 @@ _NAME = click.argument("name", metavar="ID")
 @click.option("--parent", metavar="ID", help="The step it is a part of.")
 @_RUN
 def start(*, name: str, **options: str | None) -> int:
-    """Begin a step."""
+    """Begin a step; prints the ID it got when that is not the one asked for."""
     return _do("step", "start")((name,), **options)
 
 

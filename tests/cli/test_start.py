@@ -95,3 +95,36 @@ def test_switched_off_nothing_begins(call: Call, state: Path, monkeypatch: pytes
     env = processes.environment(state, MISSION_TRACER_ENABLED="false")
     assert processes.run([*processes.CLI, "event", "soap", "--run", key], env).returncode == 0
     assert not state.exists()
+
+
+@pytest.mark.parametrize("end", [["succeed"], ["fail", "no soap"], ["cancel"]], ids=" ".join)
+def test_a_run_that_has_ended_goes_no_further(end: list[str], state: Path, call: Call) -> None:
+    """Steps, a plan and an outcome of a run that has ended are refused, and change nothing; an event is recorded."""
+    key = do(state, "start", "Wash windows")
+    do(state, "step", "start", "research", "--run", key)
+    if end == ["cancel"]:
+        assert call("cancel", key).status == 0
+    else:
+        do(state, *end, "--run", key)
+    before = call("show", key, "--json").json
+    late = [["step", verb, "late"] for verb in ("start", "done", "fail", "skip")]
+    for words in (*late, ["step", "done", "research"], ["plan", "late"], ["succeed", "x"], ["fail", "y"]):
+        done = processes.run([*processes.CLI, *words, "--run", key], processes.environment(state))
+        said = f"error: run {key} has ended: it is {before['status']}\n"
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", said), words
+    after = call("show", key, "--json").json
+    assert (after["steps"], after["status"]) == (before["steps"], before["status"])
+    do(state, "event", "late", "--run", key)
+    assert [event["summary"] for event in call("show", key, "--json").json["events"]] == ["late"]
+
+
+def test_steps_of_one_name_end_one_after_the_other(state: Path, call: Call) -> None:
+    """A step of a name that is open already says what it is called; a name means the newest open one of it."""
+    key = do(state, "start", "Wash windows")
+    assert [do(state, "step", "start", "call", "--run", key) for _ in range(3)] == ["", "call-2", "call-3"]
+    for verb in ("done", "fail", "done"):
+        do(state, "step", verb, "call", "--run", key)
+    steps = call("show", key, "--json").json["steps"]
+    assert [(step["step_id"], step["status"]) for step in steps] == [
+        ("call", "completed"), ("call-2", "failed"), ("call-3", "completed"),
+    ]  # fmt: skip
