@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ def main() -> int:
     they take to do, and leave without taking the interpreter apart; what that quick reading does not understand, click
     explains.
     """
-    _open_closed_streams()
+    _prepare_streams()
     words = sys.argv[1:]
     if words and words[0] in _IN_A_RUN:
         gc.disable()
@@ -38,11 +39,17 @@ def main() -> int:
     return int(app.main(words))
 
 
-def _open_closed_streams() -> None:
-    """Put nothing where a standard stream was closed: no file of ours is to get its number."""
+def _prepare_streams() -> None:
+    """Have three standard streams that take every text.
+
+    Where one was closed there is nothing: no file of ours is to get its number. What the encoding of the output does
+    not have is written as an escape, as on standard error.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - open as long as the process
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

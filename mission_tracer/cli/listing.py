@@ -12,7 +12,9 @@ from mission_tracer.cli._reading.picture import RunPicture, aware, in_words, run
 from mission_tracer.cli._reading.sources import Sources, offline_option, sources
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import clip, json_option, print_json, print_table
+from mission_tracer.models import RunStatus
 
+_STATUSES = [*map(str, RunStatus), "interrupted"]  # the last one is of this machine: the run's process has died
 _NAMED = 1000  # how many missions are read for their names
 
 _LIMIT = click.option(
@@ -22,7 +24,9 @@ _LIMIT = click.option(
 
 @command("mission-tracer runs", "mission-tracer runs --status failed --json")
 @click.option("--mission", metavar="NAME", help="Only runs of this mission: its name or its id.")
-@click.option("--status", metavar="STATUS", help="Only runs of this status: running, succeeded, failed, ...")
+@click.option(
+    "--status", type=click.Choice(_STATUSES), metavar="STATUS", help="Only runs of this status: running, failed, ..."
+)
 @_LIMIT
 @offline_option
 @json_option

@@ -10,6 +10,7 @@ from typing import Any, TextIO, TypeVar
 import click
 import msgspec
 
+_DRAWN = "·▶‖✓✗■…└━⠋"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -19,19 +20,27 @@ def json_option(function: F) -> F:
 
 
 def print_json(value: object) -> None:
-    """Print one value as indented JSON."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    """Print one value as indented JSON; it is UTF-8, whatever the output's encoding is."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def print_json_line(value: object) -> None:
-    """Print one value as one line of JSON, at once."""
-    click.echo(msgspec.json.encode(value).decode())
+    """Print one value as one line of JSON, at once; it is UTF-8, whatever the output's encoding is."""
+    click.echo(msgspec.json.encode(value))
     sys.stdout.flush()
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Say whether a person looks at a stream through a terminal that can redraw."""
-    return stream.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
+    """Say whether a person looks at a stream through a terminal that can redraw, and show what we draw with."""
+    return stream.isatty() and os.environ.get("TERM", "") not in {"", "dumb"} and _shows(_DRAWN, stream)
+
+
+def _shows(text: str, stream: TextIO) -> bool:
+    try:
+        text.encode(stream.encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def coloured(text: str, colour: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import mission_tracer as mt
+from mission_tracer import recorder
 from mission_tracer.client import MissionsClient
 from tests import processes
 
@@ -140,6 +141,43 @@ def test_watch_tells_programs_the_whole_run(recorded: str, call: Call) -> None:
     said = call("watch", recorded, "--json")
     [line] = said.out.splitlines()
     assert json.loads(line)["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("where", ["--offline", "--json"])
+def test_why_a_step_ended_is_shown(where: str, call: Call, base_url: str) -> None:
+    """Why a step failed or was skipped is shown and followed, from the journal and from the API."""
+    mt.configure(log_level="off")
+    with mt.mission_run("Wash windows", plan=["ask", "call"]):
+        with mt.plan_step("ask") as step:
+            step.fail("nobody answered")
+        with mt.plan_step("call") as step:
+            step.skip("no numbers")
+    assert mt.shutdown(20)
+    more = [] if where == "--json" else [where]
+    assert [step["reason"] for step in call("show", *more, "--json").json["steps"]] == ["nobody answered", "no numbers"]
+    for words in (["show"], ["watch"]):
+        said = call(*words, *more).out
+        for reason in ("nobody answered", "no numbers"):
+            assert any("call" in line or "ask" in line for line in said.splitlines() if line.endswith(reason)), words
+
+
+def test_an_unknown_status_is_a_failure(call: Call, recorded: str) -> None:
+    """A status that does not exist is refused, with those that exist."""
+    said = call("runs", "--status", "nosuch")
+    assert (said.status, said.out) == (2, "")
+    assert "'succeeded', 'failed', 'cancelled', 'interrupted'" in said.err
+
+
+def test_a_terminal_that_has_not_our_characters_gets_lines(call: Call, state: Path) -> None:
+    """At a terminal whose encoding has not what we draw with, a run is shown in lines, and JSON is UTF-8."""
+    with mt.mission_run("Wash…", plan=["ask"]):
+        pass
+    recorder.discard()
+    for encoding in ("ascii", "latin-1"):
+        env = processes.environment(state, TERM="xterm", PYTHONIOENCODING=encoding)
+        assert b"  ask  [skipped]" in processes.at_a_terminal([*processes.CLI, "show"], env)
+        done = processes.run([*processes.CLI, "show", "--json"], env)
+        assert (done.returncode, '"Wash…"' in done.stdout) == (0, True)
 
 
 def test_runs_are_listed(recorded: str, call: Call) -> None:

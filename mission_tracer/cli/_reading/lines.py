@@ -133,8 +133,9 @@ def _happenings(run: RunPicture) -> Iterator[tuple[datetime, tuple[str, ...], st
         for status, at in (("in_progress", step.started_at), (step.status, step.completed_at)):
             if at is not None and (_TOLD_BY.get(status, ""), step.step_id) not in told:
                 mark = ("step", step.step_id, status, str(step.attempt))
-                took = in_words(step_seconds(step)) if status != "in_progress" else ""
-                yield aware(at), mark, "  ".join(part for part in ("step", step.step_id, f"[{status}]", took) if part)
+                ended = status != "in_progress"
+                said = (in_words(step_seconds(step)), clip(step.reason or "", _WIDTH // 2)) if ended else ()
+                yield aware(at), mark, "  ".join(part for part in ("step", step.step_id, f"[{status}]", *said) if part)
 
 
 _TOLD_BY = {"in_progress": "step_started", "completed": "step_completed", "failed": "step_failed"}

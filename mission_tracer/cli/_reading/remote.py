@@ -99,6 +99,7 @@ def _step(data: PlanStepData) -> StepPicture:
     about: dict[str, Any] = data.metadata or {}
     ours = about.get("mission_tracer")
     took = ours.get("duration_ms") if isinstance(ours, dict) else None
+    reason = about.get("reason")
     return StepPicture(
         step_id=data.step_id,
         description=data.description,
@@ -107,6 +108,7 @@ def _step(data: PlanStepData) -> StepPicture:
         started_at=data.started_at,
         completed_at=data.completed_at,
         duration_ms=took if isinstance(took, (int, float)) else None,
+        reason=reason if isinstance(reason, str) else None,
         metadata=data.metadata,
     )
 
