@@ -50,7 +50,7 @@ def list_(*, run: str | None, as_json: bool) -> None:
 def retry(*, run: str | None, fact: str | None, everything: bool) -> None:
     """Have the refused facts of RUN sent again, by the next `sync` or by the program that delivers."""
     here = readable(load_settings())
-    number = _dead.retry(here, key=_chosen(here, run, everything=everything), fact=fact)
+    number = _dead.retry(here, key=_chosen(here, run, fact, everything=everything), fact=fact)
     click.echo(f"{plural(number, 'fact')} will be sent again: mission-tracer sync" if number else "nothing was refused")
 
 
@@ -61,14 +61,25 @@ def retry(*, run: str | None, fact: str | None, everything: bool) -> None:
 def drop(*, run: str | None, fact: str | None, everything: bool) -> None:
     """Give the refused facts of RUN up; they are counted as dropped."""
     here = readable(load_settings())
-    number = _dead.drop(here, key=_chosen(here, run, everything=everything), fact=fact)
+    number = _dead.drop(here, key=_chosen(here, run, fact, everything=everything), fact=fact)
     click.echo(f"{plural(number, 'fact')} dropped" if number else "nothing was refused")
 
 
-def _chosen(here: Directory, run: str | None, *, everything: bool) -> str | None:
-    if (run is None) == (not everything):
+def _chosen(here: Directory, run: str | None, fact: str | None, *, everything: bool) -> str | None:
+    """Return the key of the run that is meant; `None`: every run.
+
+    Raises:
+        click.ClickException: It is not said, or there is no such run, or no such fact of it.
+    """
+    if run is None and not everything:
         raise click.UsageError("say which: a RUN, or --all.")
-    return _key(here, run) if run is not None else None
+    if run is not None and everything:
+        raise click.UsageError("say a RUN, or --all, not both.")
+    key = _key(here, run) if run is not None else None
+    known = [item.fact for item in _dead.listing(here) if key in {None, item.key}]
+    if fact is not None and fact not in known:
+        raise click.ClickException(f"no refused fact {fact!r}: there are {clip(', '.join(known), 300) or 'none'}")
+    return key
 
 
 def _key(here: Directory, word: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from mission_tracer import facts
+from mission_tracer import dead, facts
 from mission_tracer._base.notices import LEVELS, Notices
 from mission_tracer._disk.delivery_log import DeliveryLog, LogFollower, read_log
 from mission_tracer._disk.journal import iterate_lines
@@ -17,6 +17,7 @@ from mission_tracer._planning.lane_state import LaneState
 from mission_tracer._sending.roster_burial import discard_stillborn
 from mission_tracer.cli._inside.place import readable
 from mission_tracer.cli._reading.journals import is_written
+from mission_tracer.cli.output import plural
 from mission_tracer.recorder import Recorder
 from mission_tracer.settings import Settings
 
@@ -35,11 +36,21 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a delivery: facts delivered and refused, and why which runs are left."""
+    """What came of a delivery: facts delivered, facts that stand refused by now, and why which runs are left."""
 
     delivered: int
     rejected: int
     left: dict[str, str]
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether everything is delivered."""
+        return not (self.rejected or self.left)
+
+    def refusal(self) -> str | None:
+        """Say what the server refused, and where to look; `None`: nothing."""
+        number = plural(self.rejected, "fact")
+        return f"{number} refused by the server: mission-tracer dead list" if self.rejected else None
 
 
 @dataclass(slots=True)
@@ -99,6 +110,7 @@ class Delivery:
         self._recorder = Recorder(settings, adopt=True, anywhere=anywhere, notices=self._heard)
         with suppress(OSError):
             self._directory.tidy()
+        self._damaged: dict[str, str] = {}
         keys = self._directory.keys()
         self._waiting = [found for key in keys if (found := self._look(key)) is not None]
         self.total = sum(len(run.positions) for run in self._waiting)
@@ -112,14 +124,14 @@ class Delivery:
             stall: Give up after so many seconds in which nothing was acknowledged.
         """
         if not self._waiting:
-            return Outcome(0, 0, {})
+            return Outcome(0, self._refused(), self._damaged)
         self._recorder.start()
         try:
             left = self._wait(show, timeout, stall)
         finally:
             self._recorder.exit()
         settled, rejected = self._settled(), sum(self._rejected(run) for run in self._waiting)
-        return Outcome(settled - rejected, rejected, left)
+        return Outcome(settled - rejected, self._refused(), {**left, **self._damaged})
 
     def _wait(self, show: Callable[[Progress], object], timeout: float | None, stall: float) -> dict[str, str]:
         started = moved = self._monotonic()
@@ -163,7 +175,8 @@ class Delivery:
         living = is_written(journal)
         if head is None and not living:
             with suppress(OSError):
-                discard_stillborn(self._directory, key)
+                if not discard_stillborn(self._directory, key) and positions:
+                    self._damaged[key] = "the beginning of its journal is damaged"
         if head is None or (not positions and (ended or living)):
             return None
         bound = state.run_id is not None or state.mission_id is not None
@@ -192,6 +205,9 @@ class Delivery:
             return False
         # A run that its dead process could not close is closed, and that is delivered, before it is put away.
         return run.is_living or run.is_ended
+
+    def _refused(self) -> int:
+        return sum(1 for _ in dead.listing(self._directory))
 
     def _rejected(self, run: _Waiting) -> int:
         place = self._directory.find(run.key)

@@ -39,7 +39,9 @@ def forward(*, watch: bool) -> int:
         return 0
     outcome = Delivery(here, say=_complain).run(lambda _: None)
     click.echo(f"{plural(outcome.delivered, 'fact')} delivered, {plural(len(outcome.left), 'run')} left")
-    return 1 if outcome.left or outcome.rejected else 0
+    if refusal := outcome.refusal():
+        _complain(refusal)
+    return 0 if outcome.is_whole else 1
 
 
 def _watch(here: Settings) -> None:

@@ -32,7 +32,7 @@ def sync(*, timeout: float | None, stall: float, as_json: bool) -> int:
 
     Sends what was recorded offline, what an outage or a crash left, and what was recorded for another address and
     never reached it; tries again what was parked. Safe beside programs that are recording. Needs TELNYX_API_KEY.
-    Exit status: 0 everything is delivered, 1 something is left or was refused, and why.
+    Exit status: 0 everything is delivered, 1 something is left or stands refused, and why.
     """
     delivery = Delivery(sending_settings(), say=lambda line: click.echo(line, err=True))
     if as_json or not delivery.total:
@@ -44,16 +44,16 @@ def sync(*, timeout: float | None, stall: float, as_json: bool) -> int:
         print_json({"delivered": outcome.delivered, "rejected": outcome.rejected, "left": outcome.left})
     else:
         _say(outcome)
-    return 1 if outcome.left or outcome.rejected else 0
+    return 0 if outcome.is_whole else 1
 
 
 def _say(outcome: Outcome) -> None:
-    if not (outcome.delivered or outcome.rejected or outcome.left):
+    if outcome.is_whole and not outcome.delivered:
         click.echo("nothing waits: everything is delivered")
         return
     click.echo(f"{plural(outcome.delivered, 'fact')} delivered")
-    if outcome.rejected:
-        click.echo(f"{plural(outcome.rejected, 'fact')} refused by the server: mission-tracer dead list", err=True)
+    if refusal := outcome.refusal():
+        click.echo(refusal, err=True)
     left: dict[str, list[str]] = {}
     for key, why in outcome.left.items():
         left.setdefault(why, []).append(key)

@@ -72,7 +72,10 @@ def test_what_is_refused_again_makes_sync_say_so(refused: str, call: Call) -> No
     said = call("sync")
     assert said.status == 1
     assert "1 fact refused by the server: mission-tracer dead list" in said.err
-    assert call("sync").status == 0, "what is refused for good does not wait"
+    again = call("sync")
+    assert (again.status, again.out) == (1, "0 facts delivered\n"), "what is refused for good does not wait, and stands"
+    assert again.err == "1 fact refused by the server: mission-tracer dead list\n"
+    assert (call("sync", "--json").json["rejected"], call("forward").status) == (1, 1)
 
 
 def test_it_can_be_given_up(refused: str, call: Call) -> None:
@@ -82,6 +85,18 @@ def test_it_can_be_given_up(refused: str, call: Call) -> None:
     total = call("status", "--json").json["total"]
     assert (total["rejected"], total["dropped"], total["pending"]) == (0, 1, 0)
     assert call("dead", "list").out == "nothing was refused\n"
+
+
+@pytest.mark.parametrize("verb", ["retry", "drop"])
+def test_a_fact_that_was_not_refused_is_a_failure(verb: str, refused: str, call: Call) -> None:
+    """A fact that is none of the refused ones is an error that lists those, and nothing is done."""
+    [item] = call("dead", "list", "--json").json
+    for words in ([refused], ["--all"]):
+        said = call("dead", verb, *words, "--fact", "nosuch")
+        assert (said.status, said.out) == (2, "")
+        assert said.err == f"error: no refused fact 'nosuch': there are {item['fact']}\n"
+    assert call("dead", "list", "--json").json == [item]
+    assert "not both" in call("dead", verb, refused, "--all").err
 
 
 @pytest.mark.parametrize("words", [["retry"], ["drop"], ["retry", "x", "--all"], ["retry", "nowhere"], []])

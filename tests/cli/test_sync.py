@@ -101,6 +101,29 @@ def test_a_server_that_is_down_leaves_all_and_says_why(
     assert call("status", "--json").json["total"]["delivered"] == 0
 
 
+def test_a_run_whose_beginning_is_damaged_is_left(recorded: str, call: Call, base_url: str, state: Path) -> None:
+    """A run of which nobody can say what it was is not taken for delivered: it is left, with the reason."""
+    journal = state / "runs" / f"{recorded}.jsonl"
+    first, rest = journal.read_bytes().split(b"\n", 1)
+    journal.write_bytes(b"?" * len(first) + b"\n" + rest)
+    said = call("sync")
+    assert (said.status, said.out) == (1, "0 facts delivered\n")
+    assert said.err == f"left: run {recorded}: the beginning of its journal is damaged\n"
+    assert journal.exists()
+
+
+def test_a_key_that_cannot_be_used_is_not_said_to_be_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key or an address that is set and wrong is said to be that."""
+    for name, text in (("TELNYX_API_KEY", "a b"), ("TELNYX_BASE_URL", "api.example.com")):
+        monkeypatch.setenv("TELNYX_API_KEY", "x")
+        monkeypatch.setenv(name, text)
+        problem, error = call("sync").err.splitlines()
+        assert problem.startswith(f"warning: environment variable {name} must be ")
+        assert problem.endswith("; nothing is sent")
+        assert error == "error: TELNYX_API_KEY or TELNYX_BASE_URL cannot be used; nothing can be sent without it"
+        monkeypatch.delenv(name)
+
+
 def test_without_a_key_the_error_names_it(call: Call, recorded: str) -> None:
     """Without a key nothing is tried, and the error names the variable."""
     said = call("sync")
