@@ -13,6 +13,7 @@ from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
@@ -26,7 +27,7 @@ from mission_tracer.cli._reading.journals import all_books
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import clip, coloured, json_option, plural, print_json
 from mission_tracer.errors import ConfigurationError, explain
-from mission_tracer.settings import Settings
+from mission_tracer.settings import Settings, why_offline
 
 _MIB = 1024 * 1024
 _LITTLE_SPACE = 100 * _MIB
@@ -174,6 +175,8 @@ def _examine_journals(settings: Settings) -> Iterator[Finding]:
 
 
 def _examine_api(settings: Settings, timeout: float, clock: Callable[[], float]) -> Iterator[Finding]:
+    if settings.api_key is None:
+        yield Finding("key", "warn", f"{why_offline(os.environ)}: recording works, nothing is sent", "set it to send")
     headers = {"accept": "application/json", "user-agent": f"mission_tracer/{VERSION} doctor"}
     if settings.api_key:
         headers["authorization"] = f"Bearer {settings.api_key}"
@@ -190,7 +193,8 @@ def _examine_api(settings: Settings, timeout: float, clock: Callable[[], float])
         return
     took = time.monotonic() - started
     yield Finding("network", "ok", f"{settings.base_url} answered in {took * 1000:.0f} ms")
-    yield _judge_key(settings, answer)
+    if settings.api_key is not None:
+        yield _judge_key(answer)
     yield from _judge_clock(answer, clock)
 
 
@@ -202,17 +206,26 @@ def _mend_network(error: Exception) -> str:
     return "pip install 'httpx[socks]', or unset the proxy variable" if isinstance(error, ImportError) else _NETWORK
 
 
-def _judge_key(settings: Settings, answer: httpx.Response) -> Finding:
+def _judge_key(answer: httpx.Response) -> Finding:
     why = explain(answer.status_code, answer.headers.get("content-type"), answer.content)
-    if settings.api_key is None:
-        return Finding("key", "warn", "TELNYX_API_KEY is not set: recording works, nothing is sent", "set it to send")
     if answer.status_code in {401, 403}:
         return Finding("key", "fail", f"the key is refused: {why}", _KEY)
-    if answer.is_success:
+    if answer.is_success and _lists_missions(answer):
         return Finding("key", "ok", "the key is accepted")
+    if answer.is_success:
+        kind = answer.headers.get("content-type", "of no kind")
+        found = f"there is no Missions API there: the answer, {kind}, is no list"
+        return Finding("key", "fail", found, "check TELNYX_BASE_URL and the proxy; is there a page to sign in at?")
     if answer.status_code == 404:
         return Finding("key", "fail", f"there is no Missions API there: {why}", "check TELNYX_BASE_URL")
     return Finding("key", "warn", f"the server could not say: {why}", "try again later")
+
+
+def _lists_missions(answer: httpx.Response) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(answer.content, type=dict[str, Any]).get("data"), list)
+    except msgspec.MsgspecError:
+        return False
 
 
 def _judge_clock(answer: httpx.Response, clock: Callable[[], float]) -> Iterator[Finding]:

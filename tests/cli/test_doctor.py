@@ -60,6 +60,24 @@ def test_no_key_is_a_warning(call: Call, base_url: str) -> None:
     assert "warn  key        TELNYX_API_KEY is not set" in said.out
 
 
+def test_a_missing_key_is_said_without_a_network(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a key and with no server in reach both are said, the key first."""
+    monkeypatch.setenv("TELNYX_BASE_URL", "http://127.0.0.1:9/v2")
+    subjects = list(verdicts(call("doctor", "--json")))
+    assert subjects[-2:] == ["key", "network"]
+
+
+@pytest.mark.parametrize("body", ["<html>Please sign in</html>", "{}", '{"data": {}}', "[]"])
+def test_an_answer_that_lists_no_missions_fails(body: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page to sign in at, or anything that is no list, does not accept a key."""
+    with scripted_server() as api:
+        api.answer(Answer(200, body.encode(), {"content-type": "text/html"}))
+        monkeypatch.setenv("TELNYX_API_KEY", "x")
+        monkeypatch.setenv("TELNYX_BASE_URL", api.url)
+        said = call("doctor", "--json")
+    assert (said.status, verdicts(said)["key"]) == (1, "fail")
+
+
 def test_what_waits_is_a_warning(call: Call, base_url: str, recorded: str) -> None:
     """Facts that wait are a warning, with the command that sends them."""
     said = call("doctor", "--json")
