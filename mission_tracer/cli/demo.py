@@ -40,7 +40,7 @@ def demo() -> int:
     Nothing is left behind.
     """
     optional("packaging", "demo")
-    server = optional("mission_tracer.server", "server")
+    server = optional("mission_tracer.server.serving", "server")
     script = find_script()
     with server.running_server() as running, tempfile.TemporaryDirectory(prefix="mission-tracer-") as state:
         click.echo(f"a Missions API for this demo: {running.base_url}")

@@ -29,7 +29,7 @@ def serve(*, host: str, port: int, db: str | None, seed: str | None, admin: bool
     For development and tests: all 41 operations, stateful, for any client in any language and with any key, and a page
     to look at. It listens on this machine only, unless --host says otherwise. Ends with Ctrl-C or SIGTERM.
     """
-    server = optional("mission_tracer.server", "server")
+    server = optional("mission_tracer.server.serving", "server")
     parse = optional("mission_tracer.server.behaviour", "server").parse
     server.serve(host, port, db, seed=seed, admin=admin, behaviour=parse(list(behaviour)), announce=_announce)
 

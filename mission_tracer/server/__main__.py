@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from typing import TYPE_CHECKING
 
 from mission_tracer.errors import ConfigurationError
 from mission_tracer.server.behaviour import parse
-from mission_tracer.server.serving import DEFAULT_HOST, DEFAULT_PORT, serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,11 +20,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the words of the command line; None: this process's own.
     """
+    try:
+        serving = importlib.import_module("mission_tracer.server.serving")
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing == "mission_tracer":
+            raise
+        sys.stderr.write(f"error: the server needs {missing}: pip install 'mission-tracer[server]'\n")
+        return 2
     parser = argparse.ArgumentParser(
         prog="python -m mission_tracer.server", description="Serve a local stand-in for the Missions API."
     )
-    parser.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free one (default: %(default)s)")
+    parser.add_argument("--host", default=serving.DEFAULT_HOST, help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=serving.DEFAULT_PORT, help="0 picks a free one (default: %(default)s)"
+    )
     parser.add_argument("--db", metavar="FILE", help="keep the state in this file (default: in memory)")
     parser.add_argument("--seed", metavar="FILE", help="JSON that an empty database starts with")
     parser.add_argument("--admin", action="store_true", help="add /_local/reset and /_local/behaviour")
@@ -37,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        serve(
+        serving.serve(
             given.host,
             given.port,
             given.db,

@@ -191,7 +191,7 @@ def parse(assignments: list[str]) -> Behaviour:
     for text in assignments:
         name, equals, value = text.partition("=")
         if not equals:
-            raise ConfigurationError(f"{text!r} is not name=value")
+            raise ConfigurationError(f"--behaviour must be name=value, not {text!r}")
         changes[name.strip()] = value.strip()
     return merge(Behaviour(), changes)
 

@@ -53,14 +53,16 @@ def read_seed(source: Mapping[str, Any] | str | os.PathLike[str] | None) -> Mapp
     """
     if source is None:
         return {}
-    if not isinstance(source, Mapping):
-        try:
-            source = msgspec.json.decode(Path(source).read_bytes())
-        except OSError as error:
-            raise ConfigurationError(f"cannot read the seed {error.filename}: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
-            raise ConfigurationError(f"the seed is no JSON: {error}") from error
-    return check_seed(source)
+    if isinstance(source, Mapping):
+        return check_seed(source)
+    try:
+        return check_seed(msgspec.json.decode(Path(source).read_bytes()))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the seed {error.filename}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{source} is no JSON: {error}") from error
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{source}: {error}") from error
 
 
 def check_seed(seed: Any) -> Mapping[str, Any]:

@@ -157,7 +157,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             listener.bind(address)
             listener.listen()
         except OSError as error:
-            raise ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+            why = f"{error.strerror or error}; --port 0 picks a free one"
+            raise ConfigurationError(f"cannot listen on {host} port {port}: {why}") from error
         yield listener
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests import processes
 
@@ -35,13 +36,28 @@ def test_a_wrong_switch_is_a_failure(call: Call) -> None:
     assert said.err.startswith("error: unknown switch 'mood'")
 
 
+def test_a_switch_without_a_value_names_its_option(call: Call) -> None:
+    """A switch that is no name=value is one line that names --behaviour."""
+    assert call("serve", "--behaviour", "foo").err == "error: --behaviour must be name=value, not 'foo'\n"
+
+
+@pytest.mark.parametrize(("text", "why"), [("{", " is no JSON: "), ("[]", ": the seed is not a JSON object")])
+def test_a_wrong_seed_names_its_file(text: str, why: str, call: Call, tmp_path: Path) -> None:
+    """A seed that cannot be used is one line that names its file."""
+    seed = tmp_path / "seed.json"
+    seed.write_text(text)
+    said = call("serve", "--seed", str(seed))
+    assert (said.status, said.err.startswith(f"error: {seed}{why}")) == (2, True)
+
+
 def test_a_port_in_use_is_a_failure(call: Call) -> None:
     """A port that another server has is one line and status 2."""
     with processes.served() as base_url:
         port = re.findall(r":(\d+)/", base_url)[0]
         said = call("serve", "--port", port)
     assert said.status == 2
-    assert said.err.startswith(f"error: cannot listen on 127.0.0.1 port {port}")
+    assert said.err.startswith(f"error: cannot listen on 127.0.0.1 port {port}: ")
+    assert said.err.endswith("; --port 0 picks a free one\n")
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:

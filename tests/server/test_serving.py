@@ -9,12 +9,14 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
 from mission_tracer.errors import ConfigurationError
 from mission_tracer.server import Behaviour, running_server, serve
+from tests import processes
 
 from .driver import UUID, data, faults, new_mission, new_run, steps
 
@@ -223,3 +225,12 @@ def test_a_wrong_body_over_the_wire_is_422():
     """The same faults are named over a real connection."""
     with running_server() as server, client_of(server) as client:
         assert faults(client.post("/ai/missions", json={})) == [("body.name", "missing")]
+
+
+def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:
+    """Without starlette `python -m mission_tracer.server` says in one line what to install."""
+    code = "import runpy, sys; sys.modules['starlette'] = None; import mission_tracer.server; "
+    code += "runpy.run_module('mission_tracer.server', run_name='__main__')"
+    done = processes.run([sys.executable, "-c", code], processes.environment(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: the server needs starlette: pip install 'mission-tracer[server]'\n"
