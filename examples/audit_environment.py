@@ -1,5 +1,6 @@
 """Audit the Python environment this script runs in, as an agent with a plan: inventory, check, report.
 
+    pip install 'mission-tracer[demo]'
     python examples/audit_environment.py
 
 Real input, no account, no network: it reads the metadata of the installed packages. With TELNYX_API_KEY set the run is

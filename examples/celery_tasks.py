@@ -1,5 +1,6 @@
 """Spread a run over Celery's workers: each task is a step of the run it is published in, a retry another attempt of it.
 
+    pip install 'mission-tracer[celery]'
     python examples/celery_tasks.py
 
 No account, no network, no broker to install: the queue is a directory, and the script starts a worker of its own. With
@@ -21,8 +22,10 @@ import celery  # type: ignore[import-untyped]  # it ships no types
 import mission_tracer as mt
 
 # The worker, and this file when it is imported under its own name, use the same directory.
-ROOT = Path(os.environ.get("EXAMPLE_QUEUE") or tempfile.mkdtemp(prefix="mission-celery-"))
-os.environ["EXAMPLE_QUEUE"] = str(ROOT)
+if "EXAMPLE_QUEUE" not in os.environ:
+    queue = tempfile.TemporaryDirectory(prefix="mission-celery-")  # it goes with this process
+    os.environ["EXAMPLE_QUEUE"] = queue.name
+ROOT = Path(os.environ["EXAMPLE_QUEUE"])
 
 app: Any = celery.Celery("celery_tasks", broker="filesystem://", backend=f"file://{ROOT}/results")
 app.conf.update(

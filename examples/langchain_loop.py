@@ -1,5 +1,6 @@
 """Record a loop written by hand over a LangChain chat model, with two tools, one of which fails once.
 
+    pip install 'mission-tracer[langchain]'
     python examples/langchain_loop.py
 
 No account, no network: the model is one of LangChain's own fakes and answers from a script. With TELNYX_API_KEY set the

@@ -1,5 +1,6 @@
 """Record a LangGraph graph: an agent with two tools, a question to a person, and a booking when the person agrees.
 
+    pip install 'mission-tracer[langchain]' langchain langgraph
     python examples/langgraph_agent.py
 
 No account, no network: the model is one of LangChain's own fakes and answers from a script, and so does the person.

@@ -1,5 +1,6 @@
 """Record a script that logs: its lines become events of the step they are logged in, and carry the run's id.
 
+    pip install mission-tracer
     python examples/logging_script.py
 
 No account, no network. With TELNYX_API_KEY set the run is sent to the Missions API (or to TELNYX_BASE_URL); without it

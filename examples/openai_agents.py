@@ -1,5 +1,6 @@
 """Record a loop of the OpenAI Agents SDK: two agents, a handoff, two tools, one of which fails.
 
+    pip install 'mission-tracer[openai-agents]' httpx2
     python examples/openai_agents.py
 
 No account, no network: the model is the SDK's own, over a client whose server answers from a script. With

@@ -1,5 +1,6 @@
 """Record a pydantic-ai agent: two tools, one of which fails once and is asked again.
 
+    pip install 'mission-tracer[pydantic-ai]'
     python examples/pydantic_ai_agent.py
 
 No account, no network: the model is pydantic-ai's own FunctionModel. With TELNYX_API_KEY set the run is sent to the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
@@ -145,3 +146,21 @@ def test_an_audit_recorded_without_a_key_is_delivered_by_sync(tmp_path: Path) ->
         env = processes.environment(tmp_path, TELNYX_BASE_URL=base_url, **KEY)
         assert processes.run([*processes.CLI, "sync"], env).returncode == 0
         check_audit(read_back(base_url))
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
+def test_an_example_says_what_to_install(script: Path) -> None:
+    """Each example's docstring begins with how to install what it uses, and how to run it."""
+    text = ast.get_docstring(ast.parse(script.read_text())) or ""
+    installed, run = re.findall(r"^    (.+)$", text, re.MULTILINE)[:2]
+    assert run == f"python examples/{script.name}"
+    [extra] = re.findall(r"^pip install '?mission-tracer(?:\[([\w-]+)\]')?", installed)
+    assert not extra or f"\n{extra} = [" in (processes.ROOT / "pyproject.toml").read_text()
+
+
+def test_the_queue_of_an_example_goes_with_it(tmp_path: Path) -> None:
+    """The directory that is the example's queue is gone when the example has ended."""
+    pytest.importorskip("celery")
+    env = processes.environment(tmp_path / "state", TMPDIR=str(tmp_path))
+    assert run_example(processes.ROOT / "examples" / "celery_tasks.py", env, tmp_path).returncode == 0
+    assert not list(tmp_path.glob("mission-celery-*"))
