@@ -8,8 +8,9 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import fields
 from email.utils import parsedate_to_datetime
 from importlib import metadata
 from pathlib import Path
@@ -22,12 +23,13 @@ import msgspec
 from mission_tracer._base.locks import LockFile
 from mission_tracer._context import silence
 from mission_tracer._version import VERSION
+from mission_tracer.cli._inside.pen import ENCLOSED, PARENT
 from mission_tracer.cli._inside.place import directory, readable
 from mission_tracer.cli._reading.journals import all_books
 from mission_tracer.cli.command import command
 from mission_tracer.cli.output import clip, coloured, json_option, plural, print_json
 from mission_tracer.errors import ConfigurationError, explain
-from mission_tracer.settings import Settings, why_offline
+from mission_tracer.settings import Settings, variable, why_offline
 
 _MIB = 1024 * 1024
 _LITTLE_SPACE = 100 * _MIB
@@ -90,6 +92,10 @@ def examine(timeout: float, *, clock: Callable[[], float] = time.time) -> Iterat
     yield _versions()
     for problem in problems:
         yield Finding("settings", "fail", problem.wrong, f"until then {problem.instead}")
+    for name in _strangers(os.environ):
+        yield Finding(
+            "settings", "warn", f"{name} is no setting: nobody reads it", "see docs/settings.md for the names"
+        )
     if not problems:
         yield Finding("settings", "ok" if settings.enabled else "warn", *_switched(settings))
     yield from _examine_directory(settings)
@@ -103,6 +109,15 @@ def _versions() -> Finding:
         with suppress(metadata.PackageNotFoundError):
             found.append(f"{name} {metadata.version(name)}")
     return Finding("versions", "ok", ", ".join(found))
+
+
+def _strangers(environ: Mapping[str, str]) -> list[str]:
+    """List the variables that look like settings and are none."""
+    known = {variable(row) for row in fields(Settings)} | _OURS
+    return sorted(name for name in environ if name.startswith("MISSION_TRACER_") and name not in known)
+
+
+_OURS = {PARENT, ENCLOSED, "MISSION_TRACER_BOOT", "MISSION_TRACER_PROGRAM"}  # what we tell the programs that we run
 
 
 def _switched(settings: Settings) -> tuple[str, str | None]:

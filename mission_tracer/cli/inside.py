@@ -119,7 +119,7 @@ def tool(*, name: str, words: tuple[str, ...], **options: str | None) -> int:
 @click.argument("steps", nargs=-1, required=True, metavar="ID[=DESCRIPTION]...")
 @_RUN
 def plan(*, steps: tuple[str, ...], **options: str | None) -> int:
-    """Declare the steps that are to come, in their order."""
+    """Declare the steps that are to come, in their order; A,B,C are three."""
     return _do("plan")(steps, **options)
 
 

@@ -59,10 +59,10 @@ def read_seed(source: Mapping[str, Any] | str | os.PathLike[str] | None) -> Mapp
         return check_seed(msgspec.json.decode(Path(source).read_bytes()))
     except OSError as error:
         raise ConfigurationError(f"cannot read the seed {error.filename}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{source} is no JSON: {error}") from error
     except ConfigurationError as error:
         raise ConfigurationError(f"{source}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{source} is no JSON: {error}") from error
 
 
 def check_seed(seed: Any) -> Mapping[str, Any]:

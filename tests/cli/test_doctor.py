@@ -152,6 +152,16 @@ def test_a_wrong_setting_fails(call: Call, base_url: str, monkeypatch: pytest.Mo
     assert "MISSION_TRACER_FLUSH_STALL" in finding["found"]
 
 
+def test_a_variable_that_is_no_setting_is_a_warning(call: Call, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt variable, which nobody reads, is a warning that names it; what we set for programs is none."""
+    monkeypatch.setenv("MISSION_TRACER_DURABILTY", "power")
+    monkeypatch.setenv("MISSION_TRACER_EXEC", "x")
+    said = call("doctor")
+    assert said.status == 0
+    assert "warn  settings   MISSION_TRACER_DURABILTY is no setting" in said.out
+    assert "MISSION_TRACER_EXEC" not in said.out
+
+
 def test_a_directory_that_cannot_be_made_fails(
     call: Call, base_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,15 @@ def test_a_run_that_has_ended_goes_no_further(end: list[str], state: Path, call:
     assert [event["summary"] for event in call("show", key, "--json").json["events"]] == ["late"]
 
 
+def test_plan_takes_commas_as_its_option_does(state: Path, call: Call) -> None:
+    """`plan A,B` are two steps, as with --plan; a description may have commas."""
+    key = do(state, "start", "Wash windows", "--plan", "research,calls")
+    do(state, "plan", "ask, pay", "report=What, and why", "--run", key)
+    steps = call("show", key, "--json").json["steps"]
+    assert [step["step_id"] for step in steps] == ["research", "calls", "ask", "pay", "report"]
+    assert steps[-1]["description"] == "What, and why"
+
+
 def test_steps_of_one_name_end_one_after_the_other(state: Path, call: Call) -> None:
     """A step of a name that is open already says what it is called; a name means the newest open one of it."""
     key = do(state, "start", "Wash windows")

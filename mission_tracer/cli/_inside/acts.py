@@ -113,7 +113,7 @@ def tool(
 ) -> int:
     """Log a call of a tool: the one that was made, or the command given, which is run whatever becomes of the log."""
     given: Any = _object("--arguments", arguments) or ({"command": list(command)} if command else {})
-    name, capture, step_id = _name(pen, name), pen.capture, _step(pen, step)
+    name, capture, step_id = _name(pen, name, "NAME"), pen.capture, _step(pen, step)
     kept = capture.value(given) if capture.mode == "full" else {}
     about: dict[str, Any] = {"tool": name, "call_id": pen.name_call()}
     pen.write_event("tool_call", capture.call(name, kept), {**about, "arguments": kept}, step_id=step_id)
@@ -163,11 +163,10 @@ def _run(command: Sequence[str]) -> tuple[int, float]:
 
 
 def plan(pen: Pen, *steps: str) -> None:
-    """Declare steps, each ID or ID=DESCRIPTION; known ones are left alone."""
+    """Declare steps, each ID or ID=DESCRIPTION, IDs also with commas between them; known ones are left alone."""
     known = _open_steps(pen).known
     fresh = {}
-    for word in steps:
-        given, _, description = word.partition("=")
+    for given, description in _planned(steps):
         step_id = _name(pen, given)
         if step_id not in known:
             fresh[step_id] = facts.PlannedStep(
@@ -177,14 +176,22 @@ def plan(pen: Pen, *steps: str) -> None:
         pen.write(facts.PlanDeclared, steps=list(fresh.values()))
 
 
+def _planned(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for word in words:
+        given, _, description = word.partition("=")
+        *others, last = (step_id.strip() for step_id in given.split(","))
+        yield from ((step_id, "") for step_id in others)
+        yield last, description
+
+
 def agent_link(pen: Pen, agent_id: str) -> None:
     """Link a Telnyx agent to the run."""
-    pen.write(facts.AgentLinked, telnyx_agent_id=_name(pen, agent_id))
+    pen.write(facts.AgentLinked, telnyx_agent_id=_name(pen, agent_id, "AGENT"))
 
 
 def agent_unlink(pen: Pen, agent_id: str) -> None:
     """Take a Telnyx agent off the run."""
-    pen.write(facts.AgentUnlinked, telnyx_agent_id=_name(pen, agent_id))
+    pen.write(facts.AgentUnlinked, telnyx_agent_id=_name(pen, agent_id, "AGENT"))
 
 
 def succeed(pen: Pen, summary: str | None = None, *, payload: str | None = None) -> None:
@@ -227,9 +234,9 @@ def _said(pen: Pen, text: str | None) -> str | None:
     return pen.text(text, most=_REASON) if text else None
 
 
-def _name(pen: Pen, word: str) -> str:
+def _name(pen: Pen, word: str, what: str = "ID") -> str:
     if not word.strip() or word in {".", ".."}:
-        raise WrongWordsError(f"{word!r} is no name")
+        raise WrongWordsError(f"{what} must be a name, not {word!r}")
     return pen.name(word)
 
 

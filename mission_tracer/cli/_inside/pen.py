@@ -247,11 +247,11 @@ def take_up(settings: Settings, environ: Mapping[str, str], word: str | None) ->
         return Pen(settings, _named(settings, word))
     carried = dict(parse_qsl(environ.get(PARENT, "")))
     key = carried.get("key", "")
-    if not key:
+    if not environ.get(PARENT, "").strip():
         raise NoRunError(
             "not inside a run: use `mission-tracer exec -- COMMAND`, or `mission-tracer start NAME` and --run"
         )
-    if not (len(key) <= 64 and key.isascii() and key.isalnum()):
+    if not (0 < len(key) <= 64 and key.isascii() and key.isalnum()):
         raise NoRunError(f"{PARENT} names no run: {environ[PARENT]!r:.200}")
     pen = Pen(settings, key, step_id=carried.get("step"))
     if pen.directory.find(key) is None:
