@@ -40,4 +40,6 @@ def finish() -> None:
 
 def leave() -> None:
     """Delete what was recorded."""
-    shutil.rmtree(mt.configure().settings.dir, ignore_errors=True)
+    directory = mt.configure().directory
+    if directory is not None:
+        shutil.rmtree(directory.root, ignore_errors=True)
