@@ -30,13 +30,15 @@ def test_commands_and_options_are_completed(state: Path) -> None:
 
 
 def test_runs_are_completed(recorded: str, state: Path) -> None:
-    """Where RUN is wanted, keys of this machine's runs are offered with their missions; a wrong setting offers none."""
+    """Where RUN is wanted, keys of this machine's runs are offered with their missions; nothing wrong is said there."""
     for typed in (f"mission-tracer show {recorded[:4]}", f"mission-tracer event x --run {recorded[:4]}"):
         env = processes.environment(
             state, _MISSION_TRACER_COMPLETE="zsh_complete", COMP_WORDS=typed, COMP_CWORD=str(typed.count(" "))
         )
-        assert processes.run(processes.CLI, env).stdout.splitlines() == ["plain", recorded, "Wash windows"]
-        wrong = processes.run(processes.CLI, {**env, "MISSION_TRACER_DURABILITY": "eternal"})
+        for more in ({}, {"MISSION_TRACER_DURABILITY": "eternal"}):
+            done = processes.run(processes.CLI, {**env, **more})
+            assert (done.stdout.splitlines(), done.stderr) == (["plain", recorded, "Wash windows"], "")
+        wrong = processes.run(processes.CLI, {**env, "MISSION_TRACER_DIR": "/dev/null"})
         assert (wrong.stdout.strip(), wrong.stderr) == ("", "")
 
 
