@@ -165,16 +165,29 @@ def test_the_first_argument_of_methods_is_told() -> None:
         def of_class(klass) -> None: ...  # noqa: N804 - any name will do
         @staticmethod
         def static(self: int) -> None: ...  # noqa: PLW0211 - nothing of the kind
+        def given(this, one: int) -> None: ...  # noqa: N805 - only the descriptor tells
+        part = functools.partialmethod(given, 1)
 
     for name, member in list(vars(Agent).items()):
-        if not name.startswith("_"):
+        if not name.startswith("_") and name != "given":
             setattr(Agent, name, record_calls(member, note))
     agent: Any = Agent()
     agent.method()
     agent.other()
     agent.of_class()
     agent.static(1)
-    assert [entry[4] for entry in note.log if entry[0] == "begin"] == [True, False, True, False]
+    agent.part()
+    assert [entry[4] for entry in note.log if entry[0] == "begin"] == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize("name", ["self", "cls", "mcs", "metacls"])
+def test_the_object_or_class_of_a_method_is_known_by_its_name(name: str) -> None:
+    """Whoever calls the first parameter as a method's is called has a method: a class's and a metaclass's too."""
+    note = Note()
+    space: dict[str, Any] = {}
+    exec(f"def method({name}): ...", space)
+    record_calls(space["method"], note)(note)
+    assert note.log[0] == ("begin", "method", (note,), {}, True)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
 from mission_tracer.cli._inside.acts import ACTS
 from mission_tracer.cli.app import app
+from mission_tracer.facts import Event, Fact
 from tests import processes
 
 from .conftest import Call
@@ -67,6 +70,17 @@ def test_options_are_read_in_every_form(words: list[str], call: Call, state: Pat
     assert (done.returncode, done.stderr) == (0, "")
     [event] = call("show", key, "--json").json["events"]
     assert event["summary"] == words[-1] if words[-1] != "--step=-" else "soap"
+
+
+def test_an_events_key_is_the_one_given(call: Call, journal: Callable[[], list[Fact]]) -> None:
+    """`event --key` gives the event's idempotency key; without it, every event has one of its own."""
+    run = call("start", "Wash windows").out.strip()
+    for words in (["--key", "order 66"], [], []):
+        assert call("event", "soap", "--run", run, *words).status == 0
+    events = [msgspec.json.decode(fact.body) for fact in journal() if isinstance(fact, Event)]
+    given, one, other = (event["idempotency_key"] for event in events)
+    assert given == "order 66"
+    assert len({given, one, other}) == 3
 
 
 def test_a_carrier_that_names_no_run_is_a_failure(state: Path) -> None:

@@ -22,6 +22,12 @@ def test_the_marker_names_the_rule_and_shows_nothing_of_the_secret() -> None:
     assert BUILTIN.text("password=hunter2") == "password=[redacted]"
 
 
+@pytest.mark.parametrize(("text", "shown"), [("otp=12", "otp=[redacted]"), ("pwd:abc", "pwd:[redacted]")])
+def test_the_shortest_assignment_hides_its_value(text: str, shown: str) -> None:
+    """A text of a few characters is read as any other when it assigns something."""
+    assert BUILTIN.text(text) == shown
+
+
 def test_text_without_secrets_comes_back_as_it_is() -> None:
     """Text without a secret is the same object, not a copy."""
     text = "window washers in Chicago: 12 found"
@@ -112,10 +118,11 @@ def test_false_switches_the_rules_off_but_hides_the_api_key() -> None:
 
 
 def test_a_redaction_is_taken_as_it_is_with_the_api_key_added() -> None:
-    """A `Redaction` as setting keeps its rules and learns the API key."""
-    redaction = Redaction.build(Redaction.default(extra_names=["ssn"]), secrets=["abcdefghijkl"])
+    """A `Redaction` as setting keeps its rules and secrets and learns the API key."""
+    given = Redaction.default(extra_names=["ssn"], secrets=["mnopqrstuvwx"])
+    redaction = Redaction.build(given, secrets=["abcdefghijkl"])
     assert redaction.is_secret_key("ssn")
-    assert redaction.text("abcdefghijkl") == "[redacted: secret]"
+    assert redaction.text("abcdefghijkl mnopqrstuvwx") == "[redacted: secret] [redacted: secret]"
 
 
 def test_a_list_holds_names_and_patterns() -> None:
