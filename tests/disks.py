@@ -1,13 +1,17 @@
-"""Make real disks that are full, read-only or gone, where this machine lets us; say why not where it does not."""
+"""Make real disks that are full, read-only or gone, where this machine lets us; say why not where it does not.
+
+And let what others do to a file happen in the moment in which it matters.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -41,6 +45,22 @@ def open_files_limit(most: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@contextmanager
+def before_locking(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> Iterator[None]:
+    """Let something happen inside the block after a file was opened, right before its lock is asked for; once."""
+    real, left = fcntl.flock, [happens]
+
+    def flock(fd: int, how: int) -> None:
+        if left:
+            left.pop()()
+        real(fd, how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", flock)
+        yield
+    assert not left
 
 
 @contextmanager

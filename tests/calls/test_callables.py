@@ -166,6 +166,7 @@ def test_the_first_argument_of_methods_is_told() -> None:
         @staticmethod
         def static(self: int) -> None: ...  # noqa: PLW0211 - nothing of the kind
         def given(this, one: int) -> None: ...  # noqa: N805 - only the descriptor tells
+
         part = functools.partialmethod(given, 1)
 
     for name, member in list(vars(Agent).items()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from mission_tracer._planning.records import (
     Unparked,
     Unsent,
 )
-from tests.disks import file_size_limit
+from tests.disks import before_locking, file_size_limit
 
 COUNT = 12  # facts of ten bytes each
 PLACES = st.integers(0, COUNT - 1).map(lambda number: (10 * number, 10 * number + 10))
@@ -222,6 +223,66 @@ def test_a_clean_end_is_known(path: Path) -> None:
     assert third.predecessor_at is None
     third.close(clean=True)
     assert path.read_bytes().count(b"released") == 1
+
+
+def test_a_finished_run_is_at_rest(path: Path) -> None:
+    """Who noted that a run is finished, and who takes its log over, knows that nothing is under way; no more is said."""
+    log = opened(path)
+    assert log.seems_at_rest
+    log.note(Intended("create_run", 1.0))
+    assert not log.seems_at_rest
+    log.note(Finished())
+    assert log.seems_at_rest
+    log.close(clean=True)
+    assert b"released" not in path.read_bytes()
+    second = opened(path)
+    assert (second.predecessor_at, second.seems_at_rest) == (None, True)
+    second.close()
+
+
+def test_a_log_that_lacks_something_does_not_end_clean(path: Path) -> None:
+    """When the disk takes something again only after what is missing was refused, nobody is told of a clean end."""
+    full = ExitStack()
+    log = DeliveryLog(path, on_trouble=lambda _: full.close())
+    assert log.try_open()
+    log.note(RunBound("r"))
+    full.enter_context(file_size_limit(path.stat().st_size))
+    log.note(Parked("why"))
+    full.enter_context(file_size_limit(path.stat().st_size))
+    log.close(clean=True)
+    assert reread(path).parked is None
+    second = opened(path)
+    assert second.predecessor_at is not None
+    second.close()
+
+
+def test_a_log_that_is_put_away_while_it_is_opened_is_not_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who opened a log that another file has taken the name of before he got its lock does not deliver by it."""
+    log = DeliveryLog(path)
+
+    def replaced() -> None:
+        path.rename(path.with_suffix(".away"))
+        path.touch()
+
+    with before_locking(monkeypatch, replaced):
+        assert not log.try_open()
+    assert not log.has_file
+    assert log.try_open()
+    log.close()
+
+
+def test_only_what_others_wrote_makes_a_log_grow(path: Path) -> None:
+    """A log has grown when others appended to it, until that is taken in; what its holder notes is no news to him."""
+    log = opened(path)
+    log.note(RunBound("r"))
+    assert not log.has_grown()
+    with path.open("ab") as outside:
+        outside.write(records.encode(Retried(0)) + b"\n")
+    assert log.has_grown()
+    log.catch_up()
+    log.note(Acknowledged(0, 10))
+    assert not log.has_grown()
+    log.close()
 
 
 def test_the_owners_decisions_are_taken_in(path: Path) -> None:

@@ -17,6 +17,8 @@ import pytest
 from mission_tracer._base.locks import LockFile, try_lock
 from mission_tracer._disk.directory import Directory, claim_dead, is_there, read_head
 from mission_tracer._disk.journal import AppendFile
+from tests.disks import before_locking
+from tests.journals import contents
 
 KEY = "01key"
 FACT = (
@@ -222,6 +224,46 @@ def test_a_log_made_too_late_is_deleted(directory: Directory) -> None:
     directory.log(KEY).touch()
     directory.tidy()
     check_whole(directory)
+
+
+def test_a_second_log_that_says_something_is_kept(directory: Directory) -> None:
+    """A log that is neither empty nor another name of the one that is away is nobody's to delete."""
+    fill(directory)
+    put_away(directory)
+    directory.log(KEY).write_bytes(ACK * 2)
+    before = names(directory)
+    directory.tidy()
+    assert names(directory) == before
+    assert directory.log(KEY).read_bytes() == ACK * 2
+
+
+def test_a_run_that_is_being_moved_is_not_tidied(directory: Directory) -> None:
+    """While somebody holds the journal of a run that is away, the second name of its log is his to take."""
+    fill(directory)
+    put_away(directory)
+    os.link(directory.delivered / f"{KEY}.sent.jsonl", directory.log(KEY))
+    mover = AppendFile(directory.delivered / f"{KEY}.jsonl", create=False)
+    assert try_lock(mover.fd)
+    before = names(directory)
+    directory.tidy_run(KEY)
+    assert names(directory) == before
+    mover.close()
+    directory.tidy_run(KEY)
+    check_whole(directory)
+
+
+def test_a_log_that_took_the_name_meanwhile_is_left(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who opened a log that was buried before he got its lock does not bury the next one of that name."""
+    log = directory.log(KEY)
+    log.touch()
+
+    def replaced() -> None:
+        log.unlink()
+        log.write_bytes(ACK)
+
+    with before_locking(monkeypatch, replaced):
+        directory.tidy_run(KEY)
+    assert log.read_bytes() == ACK
 
 
 def test_a_living_run_is_not_tidied(directory: Directory) -> None:
@@ -440,3 +482,20 @@ def test_only_the_dead_are_claimed(directory: Directory) -> None:
     again = claim_dead(directory.journal(KEY))
     assert again is not None
     again.close()
+
+
+def test_what_the_dead_left_torn_is_ended(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is appended to a claimed journal begins a row of its own, though its writer died in the last moment."""
+    fill(directory)
+    journal = directory.journal(KEY)
+
+    def die() -> None:
+        with journal.open("ab") as writer:
+            writer.write(FACT[:30])
+
+    with before_locking(monkeypatch, die):
+        claimed = claim_dead(journal)
+    assert claimed is not None
+    claimed.append(FACT)
+    claimed.close()
+    assert contents(journal) == [FACT, FACT]

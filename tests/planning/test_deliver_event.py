@@ -8,7 +8,7 @@ import pytest
 
 from mission_tracer import facts
 from mission_tracer._planning.actions import POISONED, STUBBORN, Answer, Settle
-from mission_tracer._planning.deliver_event import KEY_TRUST, leave_out
+from mission_tracer._planning.deliver_event import leave_out
 from mission_tracer._planning.records import Intended, Unsent
 from tests.flows import KEY, OK, Course, bound, drive, fact, no
 
@@ -39,10 +39,10 @@ def test_an_event_is_one_request_as_it_was_recorded() -> None:
 
 
 def test_a_key_is_relied_on_for_a_while() -> None:
-    """An event that may have been sent is sent again with its key; after that while it is looked for first."""
-    assert drive(event(), bound(), **old(KEY_TRUST)).calls == ["events.log"]
-    assert drive(event(), bound(), Answer(200, []), **old(KEY_TRUST + 1)).calls == ["events.list", "events.log"]
-    noted = bound(intents={"event:7": 1000.0 - KEY_TRUST - 1})
+    """An event that may have been sent is sent again with its key; after five minutes it is looked for first."""
+    assert drive(event(), bound(), **old(300)).calls == ["events.log"]
+    assert drive(event(), bound(), Answer(200, []), **old(301)).calls == ["events.list", "events.log"]
+    noted = bound(intents={"event:7": 1000.0 - 301})
     assert drive(event(), noted, Answer(200, []), now=1000.0, position=7).calls == ["events.list", "events.log"]
 
 
@@ -103,6 +103,13 @@ def test_what_is_too_large_is_cut_once() -> None:
     assert (course.calls, course.refused) == (["events.log"] * 2, [])
     check_cut(course)
     assert drive(event(), bound(), no(413), no(413)).refused == ["no 413"]
+
+
+def test_a_cut_event_names_some_of_its_keys() -> None:
+    """Of an event that is cut fifty keys of the payload are named, by the first hundred characters of each."""
+    many = {f"{number}{'k' * 200}": number for number in range(60)}
+    course = drive(event(payload=many), bound(), no(413))
+    assert course.bodies[-1]["payload"]["truncated"]["keys"] == [key[:100] for key in many][:50]
 
 
 def test_a_server_that_fails_on_an_event_is_offered_a_smaller_one() -> None:

@@ -56,11 +56,20 @@ def test_a_new_mission_is_created_and_looked_for_once_more() -> None:
 
 
 def test_a_mission_is_the_oldest_of_exactly_that_name() -> None:
-    """An existing mission of the name is taken, the oldest; one whose age is not told comes last."""
-    some = [mission("M2", "x", "1"), mission("M", "c", None), mission("M", "b", "2"), mission("M", "a", "3")]
-    state = LaneState()
-    assert drive(opened(), state, None, Answer(200, some), RUN).calls == ["list", "create", "update"]
-    assert state.mission_id == "b"
+    """An existing mission of the name is taken, the oldest; one whose age is not told comes last; then ids decide."""
+    some = [mission("M2", "x", "1"), mission("M", "a", None), mission("M", "b", "3")]
+    for more in ([mission("M", "d", "2"), mission("M", "c", "2")], [mission("M", "c", "2"), mission("M", "d", "2")]):
+        state = LaneState()
+        assert drive(opened(), state, None, Answer(200, [*some, *more]), RUN).calls == ["list", "create", "update"]
+        assert state.mission_id == "c"
+
+
+def test_a_list_is_asked_for_without_a_size_where_none_is_taken() -> None:
+    """A server that refuses the number of items asked for at once is asked without it, once."""
+    course = drive(opened(), LaneState(), None, no(422), Answer(200, [mission("M", "m", "1")]), RUN)
+    assert course.calls == ["list", "list", "create", "update"]
+    assert [call.query for call in course.asked[:2]] == [{"page[number]": 1, "page[size]": 200}, {"page[number]": 1}]
+    assert drive(opened(), LaneState(), None, no(422), no(422)).end.startswith("Park: the server does not list")
 
 
 def test_a_known_mission_is_not_looked_up() -> None:
@@ -115,6 +124,7 @@ def test_a_run_that_may_have_been_created_is_looked_for_by_its_key() -> None:
         state = known(intents={"create_run": 1.0})
         course = drive(opened(), state, Answer(200, items), *([RUN] if len(calls) == 3 else []))
         assert (course.calls, course.others[0], state.run_id) == (calls, Settle("create_run"), "r")
+    assert drive(opened(), known(intents={"create_run": 1.0}), no(404), RUN).calls == ["list", "create", "update"]
     odd = Answer(200, [{"run_id": "x", "metadata": None}, {"run_id": "y", "metadata": {"mission_tracer": 7}}])
     assert drive(opened(), known(intents={"create_run": 1.0}), odd, RUN).calls == ["list", "create", "update"]
 

@@ -80,6 +80,9 @@ def test_a_lost_declaration_is_read_before_it_is_repeated() -> None:
     assert course.others[0] == Settle("declare_steps")
     assert course.calls == ["plan.retrieve", "plan.add_steps"]
     assert names(course.bodies[1]) == ["b"]
+    none, state = Answer(200, []), bound(intents={"declare_steps": 1.0})
+    assert drive(plan("a"), state, none, no(422), none).refused == ["step 'a': no 422"]
+    assert state.intents == {}
 
 
 def test_a_joined_run_reads_the_plan_first() -> None:

@@ -519,10 +519,11 @@ def is_free(bench: Bench) -> bool:
 
 def test_nothing_begins_while_a_lane_is_put_away(bench: Bench) -> None:
     """While a lane is looked at as a whole it counts as busy and gives out nothing; afterwards it goes on."""
+    make_late(bench)
     bench.lane.leave()
     assert bench.lane.is_leaving
     assert bench.lane.has_work(bench.now)
-    bench.event("a")
+    bench.event("a", "b")
     assert bench.take() is None
     bench.lane.let_go()
     assert (bench.lane.is_leaving, bench.lane.running) == (False, 0)
@@ -604,6 +605,18 @@ def test_what_was_delivered_is_learned_again(bench: Bench) -> None:
     assert lane.settled(["w"]) == (2, 1)
     assert lane.settled(["another"]) == (0, 0)
     assert bench.deliver() == ["later"]
+
+
+def test_what_is_to_be_sent_again_counts_as_refused(bench: Bench) -> None:
+    """A new lane counts a refused fact whose owner wants it sent again as refused, until it is delivered."""
+    bench.event("a", "b")
+    [refused] = refuse(bench, "b")
+    bench.decide(records.Retried(refused.position))
+    bench.lane.close()
+    lane = bench.start()
+    assert lane.settled(["w"]) == (1, 1)
+    assert bench.deliver() == ["b"]
+    assert lane.settled(["w"]) == (2, 0)
 
 
 def test_what_was_passed_over_is_late(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mission_tracer import facts
+from mission_tracer._base.locks import LockFile
 from mission_tracer._disk.delivery_log import DeliveryLog
 from mission_tracer._disk.directory import Directory
 from mission_tracer._planning import records
@@ -229,6 +230,23 @@ def test_what_a_dead_sender_asked_for_is_awaited(tmp_path: Path) -> None:
     log.close()
 
 
+def test_of_a_finished_run_nothing_is_awaited(tmp_path: Path) -> None:
+    """After a run was finished nothing of it is under way, though its owner wrote into its log since."""
+    first = DeliveryLog(tmp_path / "log")
+    assert first.try_open()
+    first.note(records.Finished())
+    first.close()
+    with (tmp_path / "log").open("ab") as owner:
+        owner.write(records.encode(records.Retried(0)) + b"\n")
+    log = DeliveryLog(tmp_path / "log")
+    assert log.try_open()
+    assert log.predecessor_at is not None
+    bench = Bench(log=log)
+    assert not bench.state.shaky
+    assert bench.courier.is_clear()
+    log.close()
+
+
 # ---- whose fault it is ----
 
 
@@ -310,6 +328,15 @@ def test_a_fact_is_not_blamed_for_a_look_at_its_run() -> None:
         assert (sent, event.failures) == (["retrieve"], POISONED)
 
 
+def test_a_run_that_is_not_there_yet_is_not_given_up() -> None:
+    """However often the server fails on a run's first fact, no note can be taken in its place: it is tried again."""
+    bench, opened = Bench(bound=False), item(OPENED)
+    opened.failures = POISONED
+    outcome, sent = bench.carry(opened, then=Lost("500", status=500, answered=True))
+    assert isinstance(outcome, Pause)
+    assert sent == ["list"]
+
+
 # ---- how quick the server is ----
 
 
@@ -366,6 +393,21 @@ def test_a_fork_while_a_mission_is_looked_up_holds_nobody_up(directory: Director
         outcome, sent = other.carry(item(OPENED))
         assert outcome == []
         assert "create" in sent
+
+
+class Overtaken(Directory):
+    """Another run of this host creates a mission right before its lock is taken."""
+
+    def mission_lock(self, base_url: str, name: str) -> LockFile:
+        self.remember(base_url, name, "theirs")
+        return super().mission_lock(base_url, name)
+
+
+def test_a_mission_is_looked_for_once_more_under_its_lock(directory: Directory) -> None:
+    """What another run created between the first look and the lock is known, and not created a second time."""
+    bench = Bench(bound=False, directory=Overtaken(directory.root))
+    assert bench.carry(item(OPENED)) == ([], ["create", "update"])
+    assert bench.state.mission_id == "theirs"
 
 
 def test_a_mission_that_is_gone_is_forgotten(directory: Directory) -> None:
