@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -222,6 +223,17 @@ def test_repeat_overrides_what_entering_again_means(journal: Journal) -> None:
     assert entered == [("again", 1), ("again", 2), ("fresh", 1), ("fresh-2", 1)]
 
 
+def test_a_block_that_ends_elsewhere_ends_what_it_began_last(journal: Journal) -> None:
+    """A block that is left in another context than it was entered in ends its last step first."""
+    with mission_run("m"):
+        block = plan_step("s")
+        for _ in range(2):
+            contextvars.copy_context().run(block.__enter__)
+        for _ in range(2):
+            block.__exit__(None, None, None)
+    assert [f.step_id for f in journal() if isinstance(f, facts.StepLeft)] == ["s-2", "s"]
+
+
 def test_nested_steps_name_their_parent(journal: Journal) -> None:
     """A step inside a step says whose part it is."""
     with mission_run("m"), plan_step("outer") as outer, plan_step("inner") as inner:
@@ -372,12 +384,15 @@ def test_wrong_options_are_refused_where_they_are_written(decorator: Any, wrong:
 
 
 def test_every_argument_is_recorded(journal: Journal) -> None:
-    """A run's input and a tool's arguments are all that the function works with, given or by default."""
+    """A run's input and a tool's arguments are all that the function works with, given or by default.
+
+    What the decorator gives as input besides does not hide them.
+    """
 
     @tool_call
     def look(query: str, limit: int = 5, *, language: str = "en") -> None: ...
 
-    @mission_run
+    @mission_run(input={"version": 3, "city": "any"})
     def find(city: str, budget: int = 500) -> None:
         look("x", language="fr")
 
@@ -385,7 +400,7 @@ def test_every_argument_is_recorded(journal: Journal) -> None:
     opened, called = journal()[:2]
     assert isinstance(opened, facts.RunOpened)
     assert isinstance(called, facts.Event)
-    assert opened.input == {"city": "Chicago", "budget": 500}
+    assert opened.input == {"version": 3, "city": "Chicago", "budget": 500}
     assert b'"arguments":{"query":"x","limit":5,"language":"fr"}' in bytes(called.body)
 
 

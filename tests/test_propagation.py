@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 import functools
 import gc
+import inspect
 import json
 import multiprocessing
 import os
@@ -233,7 +235,11 @@ def test_classes_and_builtins_are_carried() -> None:
         assert mt.carry(len)("abc") == 3
 
 
-def test_a_carried_coroutine_function_stays_one(journal: Journal) -> None:
+is_coroutine_function = inspect.iscoroutinefunction if sys.version_info >= (3, 12) else asyncio.iscoroutinefunction
+
+
+@pytest.mark.parametrize("make", [lambda function: function, functools.partial])
+def test_a_carried_coroutine_function_stays_one(make: Callable[[Any], Any], journal: Journal) -> None:
     """A carried coroutine function is awaited in the scope, and known as a coroutine function."""
 
     async def speak(text: str) -> str:
@@ -241,8 +247,8 @@ def test_a_carried_coroutine_function_stays_one(journal: Journal) -> None:
         return note(text)
 
     with mt.mission_run("m"), mt.plan_step("s"):
-        carried = mt.carry(speak)
-    assert asyncio.iscoroutinefunction(carried) if sys.version_info < (3, 12) else True
+        carried = mt.carry(make(speak))
+    assert is_coroutine_function(carried)
     assert asyncio.run(carried("hello")) == "hello"
     assert events(journal()) == [("hello", "s")]
 
@@ -318,12 +324,16 @@ def test_an_error_passes_through_a_carried_callable() -> None:
 
 
 def test_a_pickled_carried_callable_finds_its_run(journal: Journal) -> None:
-    """Pickled and unpickled, a carried callable records in its run and step, in this process too."""
+    """Pickled and unpickled, a carried callable records in its run and step, in this process too, wherever it goes."""
     with mt.mission_run("m"), mt.plan_step("s"):
         again = pickle.loads(pickle.dumps(mt.carry(note)))
         assert again("pickled") == "pickled"
-        twice = pickle.loads(pickle.dumps(again))
-        assert twice("twice") == "twice"
+
+        def once_more() -> str:
+            twice: Callable[[str], str] = pickle.loads(pickle.dumps(again))
+            return twice("twice")
+
+        assert contextvars.Context().run(once_more) == "twice"
     assert events(journal()) == [("pickled", "s"), ("twice", "s")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 import mission_tracer as mt
 from mission_tracer.errors import ConfigurationError
-from mission_tracer.settings import DEFAULT_BASE_URL, Settings
+from mission_tracer.settings import DEFAULT_BASE_URL, Settings, variable
 from tests import processes
 from tests.scripted import scripted_server
 
@@ -44,21 +45,34 @@ def test_code_wins_over_the_environment() -> None:
         ("base_url", "ftp://example.com", "http or https URL"),
         ("base_url", "https://user:word@example.com/v2", "without user"),
         ("base_url", "http://host:99999", "http or https URL"),
+        ("base_url", "https://exam ple.com/v2", "http or https URL"),
+        ("base_url", "https://example.com/v\t2", "http or https URL"),
+        ("base_url", "https://example.com/v2?page=1", "without user, query or fragment"),
+        ("base_url", "https://example.com/v2#top", "without user, query or fragment"),
         ("durability", "eternal", "process, power, memory"),
         ("capture", "some", "full, names, off"),
         ("flush_timeout", "soon", "number of seconds"),
         ("flush_timeout", -1, "number of seconds"),
         ("flush_timeout", float("nan"), "number of seconds"),
         ("request_timeout", float("inf"), "at most 86400"),
+        ("flush_timeout", True, "number of seconds"),
+        ("request_timeout", True, "more than 0"),
         ("request_timeout", 0, "more than 0"),
         ("settle", "inf", "at most 86400"),
         ("max_backoff", 1e6, "at most 86400"),
         ("request_timeout", "soon", "number of seconds"),
         ("enabled", "perhaps", "true or false"),
+        ("enabled", "", "true or false"),
+        ("enabled", 1, "true or false"),
         ("max_payload_bytes", "many", "whole number"),
         ("max_payload_bytes", 10, "256 or more"),
         ("max_payload_bytes", 1e4, "whole number"),
+        ("max_memory_facts", True, "whole number"),
+        ("max_memory_facts", -1, "0 or more"),
         ("dir", "", "directory"),
+        ("dir", " ", "directory"),
+        ("dir", 5, "directory"),
+        ("agent_id", " ", "text that is not empty"),
         ("api_key", "two words", "API key"),
         ("log_level", "loud", "debug, info, warning, error, off"),
     ],
@@ -68,6 +82,45 @@ def test_a_wrong_value_is_named_with_what_is_allowed(name: str, value: Any, word
     with pytest.raises(ConfigurationError, match=words) as caught:
         Settings.load({name: value})
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        *(("strict", word, True) for word in (True, "1", "true", "yes", "on", "True", " ON ")),
+        *(("enabled", word, False) for word in (False, "0", "false", "no", "off", "False", " Off ")),
+        ("durability", " POWER ", "power"),
+        ("capture", "Names", "names"),
+        ("sender", "OFF", "off"),
+        ("base_url", " https://example.com/v2/ ", "https://example.com/v2"),
+        ("base_url", "http://localhost:4010", "http://localhost:4010"),
+        ("api_key", " KEY1 ", "KEY1"),
+        ("agent_id", " me ", "me"),
+        ("flush_timeout", "2.5", 2.5),
+        ("flush_timeout", 0, 0.0),
+        ("retention", "inf", float("inf")),
+        ("max_payload_bytes", "256", 256),
+        ("max_memory_facts", 0, 0),
+        ("dir", "~/state", Path.home() / "state"),
+        ("dir", Path("~"), Path.home()),
+    ],
+)
+def test_a_value_is_read_in_any_of_its_spellings(name: str, value: Any, read: Any) -> None:
+    """Words in any case, numbers as texts and paths below the home are read, from code and from the environment."""
+    given = [Settings.load({name: value})]
+    if isinstance(value, str):
+        prefix = "TELNYX_" if name in {"api_key", "base_url"} else "MISSION_TRACER_"
+        given.append(Settings.load(environ={prefix + name.upper(): value}))
+    for settings in given:
+        found = getattr(settings, name)
+        assert (found, type(found)) == (read, type(read))
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n"])
+def test_an_empty_variable_says_nothing(text: str) -> None:
+    """A variable that is set to nothing is as one that is not set: the default holds."""
+    names = [name for row in dataclasses.fields(Settings) if (name := variable(row)) is not None]
+    assert Settings.load(environ=dict.fromkeys(names, text)) == Settings.load()
 
 
 def test_an_unknown_setting_is_refused() -> None:

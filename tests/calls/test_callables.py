@@ -95,6 +95,9 @@ CALLABLES = {
     "object": Tool(function),
     "asynchronous object": AsyncTool(),
     "generator object": GeneratorTool(),
+    "partial of an asynchronous object": functools.partial(AsyncTool()),
+    "partial of a generator object": functools.partial(GeneratorTool()),
+    "partial of a bound coroutine method": functools.partial(AsyncTool().__call__),
     "bound method": Tool(function).__call__,
     "cached function": functools.lru_cache(function),
 }

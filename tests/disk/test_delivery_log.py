@@ -226,7 +226,7 @@ def test_a_clean_end_is_known(path: Path) -> None:
 
 
 def test_a_finished_run_is_at_rest(path: Path) -> None:
-    """Who noted that a run is finished, and who takes its log over, knows that nothing is under way; no more is said."""
+    """Who noted that a run is finished, and who takes its log over, knows that nothing is under way."""
     log = opened(path)
     assert log.seems_at_rest
     log.note(Intended("create_run", 1.0))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+import mission_tracer as mt
 from mission_tracer import recorder
 from mission_tracer._handles.binding import Bound
 from mission_tracer._planning import records
 from mission_tracer.recorder import Recorder
 from mission_tracer.settings import Settings
 from tests.recording.test_wait import Bench
+from tests.scripted import KEY, Answer, scripted_server
 
 
 @pytest.fixture
@@ -74,6 +77,20 @@ def test_without_hope_nobody_waits(bench: Bench) -> None:
     bound = Bound(recorder.default(), bench.run.stream)
     assert not bound.wait_bound()
     assert not asyncio.run(bound.await_bound())
+
+
+def test_of_a_parked_run_nobody_waits() -> None:
+    """A run that the server does not take gets no ids: whoever waits for them goes on as soon as that is known."""
+    with scripted_server() as server:
+        server.answer(Answer(422), Answer(422))
+        recorder.configure(api_key=KEY, base_url=server.url, log_level="off")
+        with mt.mission_run("m") as run:
+            started = time.monotonic()
+            assert not run.wait_bound(40)
+            assert not asyncio.run(run.await_bound(40))
+            assert time.monotonic() - started < 30
+        recorder.discard()
+    assert [request.method for request in server.seen] == ["GET", "GET"]
 
 
 @pytest.mark.parametrize("timeout", ["5", -1, float("nan"), True])

@@ -139,3 +139,15 @@ def test_a_step_is_entered_in_a_run_that_was_put_away(journal: Journal, director
     assert step.id == "work-2"
     assert directory.keys() == [key]
     assert entered(journal()) == ["work", "work-2"]
+
+
+def test_a_plan_of_another_process_is_known(journal: Journal) -> None:
+    """What another process has declared is not declared again by one that has looked at the journal since."""
+    with mt.mission_run("m") as run:
+        code = "import mission_tracer as mt\nwith mt.tool_call('t'): mt.current_run().plan('a', 'b')"
+        environment = {**os.environ, "MISSION_TRACER_PARENT": mt.inject()["mission-run"]}
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+        with mt.plan_step("a"):
+            run.plan("a", "b", "c")
+    plans = [[step.step_id for step in fact.steps] for fact in journal() if isinstance(fact, facts.PlanDeclared)]
+    assert plans == [["a", "b"], ["c"]]

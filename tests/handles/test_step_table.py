@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mission_tracer._handles.step_table import StepTable
+from mission_tracer._handles.step_table import Repeat, StepTable
 
 
 def test_a_planned_step_is_entered_under_its_own_id() -> None:
@@ -41,18 +44,60 @@ def test_a_successor_never_takes_an_id_that_is_used() -> None:
     assert table.enter("a") == ("a-3", 1)
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["completed", "failed", "skipped", "open"]))))
-def test_no_two_open_entries_share_an_id(moves: list[tuple[str, str]]) -> None:
-    """Whatever is entered and left, two open entries never have one id, and an attempt is never repeated."""
+@pytest.mark.parametrize("opened", ["planned", "in progress"])
+def test_only_what_ended_is_reopened(opened: str) -> None:
+    """With `repeat="reopen"` a step that waits is begun, and one that is open gets a successor: no further attempt."""
     table = StepTable()
+    if opened == "planned":
+        table.plan("a")
+    else:
+        table.enter("a")
+    assert table.enter("a", "reopen") == ("a" if opened == "planned" else "a-2", 1)
+
+
+class Looked(dict[str, str]):
+    """Count how often a status is looked up."""
+
+    looks = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.looks += 1
+        return super().get(key, default)
+
+
+def test_the_successor_of_many_is_found_at_once() -> None:
+    """However often a name was entered, here or elsewhere, its next step is not looked for from the first one on."""
+    status = Looked()
+    table = StepTable(status=status)
+    for _ in range(100):
+        table.enter("a")
+    table.entered("a-101", "a", 1)
+    assert table.enter("a") == ("a-102", 1)
+    assert status.looks < 250
+
+
+MOVES = st.tuples(
+    st.integers(0, 1),
+    st.sampled_from("ab"),
+    st.sampled_from([None, None, "reopen", "new"]),
+    st.sampled_from(["completed", "failed", "skipped", "open"]),
+)
+
+
+@given(st.lists(MOVES))
+def test_no_two_open_entries_share_an_id(moves: list[tuple[int, str, Repeat | None, str]]) -> None:
+    """Whoever of two processes enters and leaves what, open entries never share an id, and no attempt is repeated."""
+    tables = StepTable(), StepTable()
     open_ids: set[str] = set()
     seen: set[tuple[str, int]] = set()
-    for name, end in moves:
-        entry = table.enter(name)
+    for who, name, repeat, end in moves:
+        entry = tables[who].enter(name, repeat)
+        tables[1 - who].entered(entry[0], name, entry[1])
         assert entry[0] not in open_ids
         assert entry not in seen
         seen.add(entry)
         if end == "open":
             open_ids.add(entry[0])
         else:
-            table.left(entry[0], end)
+            for table in tables:
+                table.left(entry[0], end)

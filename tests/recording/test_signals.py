@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import mission_tracer as mt
 from mission_tracer import facts
 from mission_tracer._disk.directory import Directory
 from mission_tracer._disk.journal import iterate_lines
@@ -163,3 +165,17 @@ def test_a_forked_childs_end_is_not_its_parents(tmp_path: Path) -> None:
     directory = Directory(tmp_path)
     [key] = directory.keys()
     assert not any(b"run_closed" in line.content for line in iterate_lines(directory.journal(key)))
+
+
+def test_a_run_of_another_process_goes_on(tmp_path: Path, journal: Callable[[], list[facts.Fact]]) -> None:
+    """A process that is terminated while it takes part in a run of another one ends its own runs only."""
+    with mt.mission_run("theirs"):
+        given = environment(tmp_path / "state", MISSION_TRACER_HANDLE_SIGNALS="1", MISSION_TRACER_LOG_LEVEL="off")
+        program = PROGRAM.format(before='mt.log_event("here")', inside="pass")
+        done = subprocess.run([sys.executable, "-c", program], env=mt.inject(given), timeout=60, check=False)
+    assert done.returncode == -signal.SIGTERM
+    found = journal()
+    assert [fact.mission.name for fact in found if isinstance(fact, facts.RunOpened)] == ["theirs", "Wash windows"]
+    closed = [(fact.status, fact.error) for fact in found if isinstance(fact, facts.RunClosed)]
+    assert closed == [("succeeded", None), ("failed", "ended by SIGTERM")]
+    assert any(isinstance(fact, facts.Event) for fact in found)
