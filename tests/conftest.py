@@ -12,11 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 import mission_tracer as mt
 from mission_tracer import _context, recorder
 from mission_tracer._disk.directory import Directory
 from mission_tracer.facts import Fact, decode
+
+# On a busy machine an example may take any time.
+settings.register_profile("patient", parent=settings(), deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_configure() -> None:

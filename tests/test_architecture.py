@@ -74,7 +74,9 @@ def imports(path: Path) -> list[tuple[str, bool]]:
             continue
         if isinstance(node, ast.Import):
             found += [(alias.name, id(node) in inside) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}:{node.lineno}: a relative import hides which module is meant"
+            assert node.module is not None
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
                 found.append((full if full in MODULES else node.module, id(node) in inside))

@@ -64,16 +64,19 @@ def test_one_block_object_serves_many_tasks() -> None:
     """One block object that is open in several tasks at once ends each entry with its own task's."""
     block = plan_step("shared")
 
-    async def use(n: int) -> str:
+    async def use(after: asyncio.Event, done: asyncio.Event) -> str:
         async with block as step:
-            await asyncio.sleep(0.001 * (5 - n))
+            await after.wait()
             assert mt.current_step() is step
-            step.metadata(n=n)
-            return step.id
+            name = step.id
+        done.set()
+        return name
 
     async def main() -> list[str]:
+        ended = [asyncio.Event() for _ in range(6)]
+        ended[5].set()  # the last to begin is the first to end
         async with mission_run("m"):
-            return list(await asyncio.gather(*(use(n) for n in range(5))))
+            return list(await asyncio.gather(*(use(ended[n + 1], ended[n]) for n in range(5))))
 
     assert asyncio.run(main()) == ["shared", "shared-2", "shared-3", "shared-4", "shared-5"]
 

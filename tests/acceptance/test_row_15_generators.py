@@ -124,12 +124,15 @@ async def another_task_closes(watch: Watch) -> None:
 
 
 async def the_consumer_is_cancelled(watch: Watch) -> None:
+    there = asyncio.Event()
+
     async def consume() -> None:
         async for _ in watch.stream_later():
+            there.set()
             await asyncio.sleep(60)
 
     task = asyncio.create_task(consume())
-    await asyncio.sleep(0.01)
+    await there.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -141,7 +144,12 @@ async def it_is_collected_in_a_circle(watch: Watch) -> None:
     await circle[0].__anext__()
     del circle
     gc.collect()
-    await asyncio.sleep(0.01)
+
+
+async def all_others() -> None:
+    """Wait until the loop has closed what is abandoned, which it does in a task of its own."""
+    await asyncio.sleep(0)  # it makes that task by its next turn
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
 
 
 LEFT: list[Any] = []
@@ -171,7 +179,7 @@ def test_row_15_async_generators(use: Callable[[Watch], Any], watch: Watch, api:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: watch.said.append(context))
         with mt.plan_step("outer") as outer:
             await use(watch)
-            await asyncio.sleep(0.01)  # the loop closes what is abandoned in a task of its own
+            await all_others()
             assert mt.current_step() is outer
 
     with mt.mission_run("m"):

@@ -111,8 +111,10 @@ def turns_of_another_thread(work: Callable[[], object], *, patience: float = 2.0
     thread = threading.Thread(target=spin)
     thread.start()
     sys.setswitchinterval(patience)
-    time.sleep(0.01)  # the other one takes over, and waits as long as that from its next turn on
+    before_that = turns
     try:
+        while turns == before_that:  # the other one takes over, and waits as long as that from its next turn on
+            time.sleep(0.001)
         began = turns
         work()
         return turns - began

@@ -71,11 +71,14 @@ def test_many_causes_take_little_memory() -> None:
 
 def test_a_broken_standard_error_hurts_nobody() -> None:
     """A line that cannot be written is lost, and nothing is raised."""
+    refused: list[str] = []
 
     def refuse(line: str) -> None:
+        refused.append(line)
         raise BrokenPipeError
 
     Notices("debug", write=refuse).say("error", "x", cause="c")
+    assert len(refused) == 1
 
 
 @pytest.mark.parametrize("stderr", ["sys.stderr.close()", "sys.stderr = None", "os.close(2)"])

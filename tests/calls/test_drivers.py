@@ -56,7 +56,7 @@ def test_items_are_noted_for_who_wants_them(journal: Journal) -> None:
     assert results == ["abc", ["a", "b", "c"], "a"]
 
 
-def test_a_generator_that_is_collected_under_a_lock_of_its_run_ends() -> None:
+def test_a_generator_that_is_collected_under_a_lock_of_its_run_ends(journal: Journal) -> None:
     """The garbage collector may end a generator while its run's lock is held: it ends, and nothing stands still."""
 
     @mt.plan_step
@@ -71,6 +71,8 @@ def test_a_generator_that_is_collected_under_a_lock_of_its_run_ends() -> None:
             gc.collect()
             with mt.plan_step("goes on"):
                 pass
+    left = {fact.step_id: fact.status for fact in journal() if isinstance(fact, facts.StepLeft)}
+    assert left == {"items": "completed", "goes on": "completed"}
 
 
 def test_the_hooks_of_the_event_loop_are_restored() -> None:

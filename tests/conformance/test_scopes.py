@@ -267,7 +267,8 @@ async def collect(subject: Any) -> None:
     await generator[0].__anext__()
     del generator
     gc.collect()
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)  # the loop closes it in a task of its own, which it makes by its next turn
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
 
 
 async def leave_open(subject: Any) -> None:
@@ -276,13 +277,16 @@ async def leave_open(subject: Any) -> None:
 
 
 async def cancel_the_consumer(subject: Any) -> None:
+    there = asyncio.Event()
+
     async def consume() -> None:
         async with aclosing(subject()) as items:
             async for _ in items:
+                there.set()
                 await asyncio.sleep(60)
 
     task = asyncio.ensure_future(consume())
-    await asyncio.sleep(0.01)
+    await there.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -278,19 +278,24 @@ def test_a_living_run_is_not_tidied(directory: Directory) -> None:
 
 
 @pytest.fixture
-def brought_back_at_a_look(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+def brought_back_at_a_look(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let a run that is put away be brought back right after the first look at where it is not."""
-    look, looks = is_there, iter(range(1_000_000))
+    look, looked = is_there, False
 
     def look_and_move(path: Path) -> bool:
+        nonlocal looked
         found = look(path)
-        if next(looks) == 0:
+        if not looked:
+            looked = True
+            assert not found
             assert directory.bring_back(KEY)
         return found
 
     fill(directory)
     put_away(directory)
     monkeypatch.setattr("mission_tracer._disk.directory.is_there", look_and_move)
+    yield
+    assert looked
 
 
 @pytest.mark.usefixtures("brought_back_at_a_look")
