@@ -273,17 +273,41 @@ def test_a_journal_that_was_deleted_concerns_no_other(tmp_path: Path) -> None:
 
 
 def test_a_run_that_began_in_memory_stays_there(tmp_path: Path) -> None:
-    """A run whose first fact was delivered from memory never gets a file: nobody could make sense of that."""
-    place = tmp_path / "later"
-    journal = Journal(place / "j", MemoryFacts(10), disk=Disk(monotonic=itertools.count(step=100).__next__))
+    """A run whose first fact was delivered from memory never gets a file: nobody could make sense of that.
+
+    Nor when the disk is known to work again, by another run.
+    """
+    place, disk = tmp_path / "later", Disk(monotonic=itertools.count(step=100).__next__)
+    journal, other = (Journal(place / name, MemoryFacts(10), disk=disk) for name in ("j", "other"))
     journal.append(b"one")
     assert [line.content for line in journal.memory.take(MEMORY)] == [b"one"]
     journal.memory.forget(MEMORY + 1)
     place.mkdir()
+    other.append(b"theirs")
     journal.append(b"two")
     journal.append(b"three")
-    assert list(place.iterdir()) == []
+    assert contents(place / "other") == [b"theirs"]
+    assert list(place.iterdir()) == [place / "other"]
     assert [line.content for line in journal.memory.read(0)] == [b"two", b"three"]
+    other.close()
+
+
+def test_a_file_that_was_deleted_under_our_hands_is_kept(path: Path) -> None:
+    """What a closed journal's file held can be read though its name is gone, until it is known to be delivered."""
+    journal = Journal(path, MemoryFacts(0))
+    journal.append(b"one")
+    assert not journal.is_nameless
+    path.unlink()
+    assert journal.is_nameless
+    journal.close()
+    assert (journal.is_open, journal.is_nameless) == (False, True)
+    reader = Reader(path, lambda: journal.file)
+    assert [line.content for line in reader.read(0)] == [b"one"]
+    reader.close()
+    journal.forget()
+    assert journal.file is None
+    with pytest.raises(FileNotFoundError):
+        Reader(path, lambda: journal.file).read(0)
 
 
 def test_without_a_path_everything_is_held() -> None:

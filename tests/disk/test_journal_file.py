@@ -139,3 +139,25 @@ def test_files_are_the_users_alone(umask: int, path: Path) -> None:
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_an_interrupted_write_is_repeated(path: Path) -> None:
+    """A line whose writing was interrupted, or failed without a word, is written once more by the system's own call."""
+    writer = Writer()
+    writer.write = lambda *_: -1
+    file = AppendFile(path, create=True, writer=writer)
+    file.append(b"one")
+    file.append(b"two")
+    file.close()
+    assert contents(path) == [b"one", b"two"]
+
+
+def test_a_file_knows_whether_it_has_its_name(path: Path) -> None:
+    """A file is in place as long as its name means it: not when it is gone, and not when another one has the name."""
+    file = AppendFile(path, create=True)
+    assert file.is_in_place()
+    path.unlink()
+    assert not file.is_in_place()
+    path.touch()
+    assert not file.is_in_place()
+    file.close()

@@ -87,20 +87,21 @@ def test_a_look_gives_no_number_twice() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_that_ran_no_hook_is_noticed() -> None:
-    """A forked child gets a name of its own with its first fact, counts from 1, and holds nothing of its parent's."""
+    """A forked child gets a name of its own with its first fact, counts from 1, and has nothing of its parent's."""
     names = iter(["parent", "child"])
     stream = make(writer=lambda: next(names))
     stream.stamp()
     stream.drop()
     stream.journal.memory.append(b"the parent's")
+    stream.attached = stream.dirty = True
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         said = (stream.stamp()[:2], stream.shared, len(stream.journal.memory), stream.take_recorded())
-        os.write(writing, repr((*said, stream.take_dropped())).encode())
+        os.write(writing, repr((*said, stream.take_dropped(), stream.attached, stream.dirty)).encode())
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
-    assert os.read(reading, 1000) == repr((("child.1", 1), True, 0, 1, 0)).encode()
+    assert os.read(reading, 1000) == repr((("child.1", 1), True, 0, 1, 0, False, False)).encode()
     os.close(reading)
     os.close(writing)
     assert stream.stamp()[0] == "parent.2"

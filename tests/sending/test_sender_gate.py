@@ -52,3 +52,12 @@ def test_hurry_cuts_our_own_pause_and_not_the_servers() -> None:
     way.close(Pause("later", asked=7.0, everywhere=True), now=100.0, started=100.0)
     way.hurry()
     assert way.opens_at == 107.0
+
+
+def test_a_pause_of_a_known_length_has_that_length() -> None:
+    """A pause whose length is known does not grow with failures, and may be longer than the longest of our own."""
+    assert [gate(most=1.0).length(Pause("awaited", delay=5.0, asked=7.0), failures) for failures in (0, 9)] == [
+        5.0,
+        5.0,
+    ]
+    assert gate(most=1.0).length(Pause("failed"), 9) == 1.0

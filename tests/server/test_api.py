@@ -1,12 +1,15 @@
 """What holds for all operations: paths, prefixes, methods, keys."""
 
+import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
-from mission_tracer.server import Store
+from mission_tracer.server import Store, create_app
 from mission_tracer.server.operations import HANDLERS, ROUTES
 from tests import contract
 
-from .driver import UUID, api, data, new_mission, new_run, refused
+from .driver import UUID, AppTransport, api, data, new_mission, new_run, refused
 
 
 def test_every_operation_of_the_contract_has_its_handler():
@@ -27,6 +30,19 @@ def test_the_prefix_is_optional(prefix):
         run = new_run(client)
         assert data(client.get(run))["status"] == "pending"
         assert data(client.get("/ai/missions/runs"))
+
+
+@pytest.mark.parametrize("place", ["", "/telnyx", "/a/telnyx"])
+def test_the_app_may_be_mounted_anywhere(place):
+    """Below the place where another application mounts it, everything works as at the root."""
+    store = Store()
+    mounted = Starlette(routes=[Mount(place, app=create_app(store))])
+    key = {"Authorization": "Bearer test"}
+    with httpx.Client(transport=AppTransport(mounted), base_url=f"http://server{place}", headers=key) as client:
+        run = new_run(client)
+        assert data(client.get(run))["status"] == "pending"
+        assert refused(client.get("/ai/missions/x/y"), 404)
+    store.close()
 
 
 def test_literal_paths_win_over_ids():

@@ -118,11 +118,14 @@ def test_patch_keeps_what_it_does_not_name():
 
 
 def test_patch_refuses_an_unknown_status():
-    """A status outside the enum, and an empty body, are answered 422."""
+    """A status outside the enum, null in any field, and an empty body, are answered 422."""
     with api() as client:
         where = new_run(client)
         assert faults(client.patch(where, json={"status": "done"})) == [("body.status", "enum")]
         assert faults(client.patch(where, json={"status": None})) == [("body.status", "enum")]
+        for name in ("result_summary", "result_payload", "error", "metadata"):
+            [(place, _)] = faults(client.patch(where, json={name: None}))
+            assert place == f"body.{name}"
         assert faults(client.patch(where)) == [("body", "missing")]
 
 

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -132,10 +133,20 @@ def test_running_server_serves_while_the_block_runs():
 
 
 def test_running_server_stops_under_open_connections():
-    """Connections kept open by clients do not hold up the end for longer than requests under way would."""
-    with httpx.Client(headers=KEY) as client:
+    """Connections kept open by clients do not hold up the end."""
+    with httpx.Client(headers=KEY) as client, running_server() as server:
+        data(client.get(f"{server.base_url}/ai/missions"))
+
+
+def test_running_server_stops_under_requests_without_an_end():
+    """A request whose body never comes holds up the end for seconds, and not for ever."""
+    head = "POST /v2/ai/missions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\ncontent-length: 9\r\n"
+    with socket.socket() as client:
         with running_server() as server:
-            data(client.get(f"{server.base_url}/ai/missions"))
+            where = urlsplit(server.base_url)
+            client.connect((where.hostname, where.port))
+            client.sendall(f"{head}expect: 100-continue\r\n\r\n".encode())
+            assert client.recv(100).startswith(b"HTTP/1.1 100")  # by now it is under way
             told = time.monotonic()
         assert time.monotonic() - told < 20
 
