@@ -228,11 +228,11 @@ def test_a_clean_end_is_known(path: Path) -> None:
 def test_a_finished_run_is_at_rest(path: Path) -> None:
     """Who noted that a run is finished, and who takes its log over, knows that nothing is under way."""
     log = opened(path)
-    assert log.seems_at_rest
-    log.note(Intended("create_run", 1.0))
-    assert not log.seems_at_rest
-    log.note(Finished())
-    assert log.seems_at_rest
+    rests = [log.seems_at_rest]
+    for record in (Intended("create_run", 1.0), Finished()):
+        log.note(record)
+        rests.append(log.seems_at_rest)
+    assert rests == [True, False, True]
     log.close(clean=True)
     assert b"released" not in path.read_bytes()
     second = opened(path)

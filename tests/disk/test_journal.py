@@ -296,9 +296,9 @@ def test_a_file_that_was_deleted_under_our_hands_is_kept(path: Path) -> None:
     """What a closed journal's file held can be read though its name is gone, until it is known to be delivered."""
     journal = Journal(path, MemoryFacts(0))
     journal.append(b"one")
-    assert not journal.is_nameless
+    was_nameless = journal.is_nameless
     path.unlink()
-    assert journal.is_nameless
+    assert (was_nameless, journal.is_nameless) == (False, True)
     journal.close()
     assert (journal.is_open, journal.is_nameless) == (False, True)
     reader = Reader(path, lambda: journal.file)
