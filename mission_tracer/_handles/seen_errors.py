@@ -81,7 +81,7 @@ def _arguments_of(error: BaseException) -> tuple[Any, ...]:
 
 def _plain_arguments(error: BaseException) -> tuple[Any, ...] | None:
     found = _arguments_of(error)
-    if not found or not all(type(each) in _TEXTS for each in found):
+    if not all(type(each) in _TEXTS for each in found):
         return None
     size = sum(len(each) if isinstance(each, (bytes, str)) else 1 for each in found)
     return found if size <= _ARGUMENTS else None

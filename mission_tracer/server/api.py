@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from mission_tracer.server.answers import JSON, Answer, InvalidError, RefusedError, refusal
 from mission_tracer.server.calls import Call
@@ -91,7 +91,7 @@ def _path(scope: Scope) -> str:
     raw: bytes | None = scope.get("raw_path")
     if raw is None:
         return str(scope["path"])
-    return raw.decode("latin-1").partition("?")[0].removeprefix(scope.get("root_path", ""))
+    return raw.decode("latin-1").partition("?")[0].removeprefix(quote(scope.get("root_path", "")))
 
 
 def _authenticate(scope: Scope) -> None:

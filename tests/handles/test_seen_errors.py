@@ -62,6 +62,17 @@ def test_an_exception_is_told_from_one_at_its_address(make: Callable[[], BaseExc
     assert all(map(errors.take, again))
 
 
+def test_an_exception_that_said_nothing_is_told_from_one_that_does() -> None:
+    """An exception without arguments that is gone is not the one with arguments that took its address."""
+    errors = SeenErrors()
+    first = ValueError()
+    errors.take(first)
+    address = id(first)
+    del first
+    again = [ValueError("another") for _ in range(100)]
+    assert [errors.take(error) for error in again if id(error) == address] == [True]
+
+
 @pytest.mark.parametrize("arguments", [(), (object(),), ("x" * 5000,)])
 def test_of_some_exceptions_nobody_can_know(arguments: tuple[object, ...]) -> None:
     """Without arguments, and with those that are not to be held, an address and a type are all there is."""

@@ -32,7 +32,7 @@ def test_the_prefix_is_optional(prefix):
         assert data(client.get("/ai/missions/runs"))
 
 
-@pytest.mark.parametrize("place", ["", "/telnyx", "/a/telnyx"])
+@pytest.mark.parametrize("place", ["", "/telnyx", "/a/telnyx", "/a b"])
 def test_the_app_may_be_mounted_anywhere(place):
     """Below the place where another application mounts it, everything works as at the root."""
     store = Store()
