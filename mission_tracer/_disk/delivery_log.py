@@ -38,7 +38,6 @@ class DeliveryLog:
         self._file: AppendFile | None = None
         self._size = 0  # what was read
         self._own = 0  # and what was written since
-        self._is_released = True
         self._unwritten: list[records.Record] = []
         self._unwritten_from: int | None = None  # the file's cursor, when acknowledgements are missing in it
 
@@ -71,13 +70,10 @@ class DeliveryLog:
     def _read(self, file: AppendFile) -> None:
         assert self._path is not None
         stat = os.fstat(file.fd)
-        last = b""
         for line in iterate_lines(self._path):
-            last = line.content or last
             _apply(line.content, self.state)
         self._size = stat.st_size
-        self._is_released = last in {b"", _RELEASED, _FINISHED}
-        self.predecessor_at = None if self._is_released else stat.st_mtime
+        self.predecessor_at = None if self.state.is_at_rest else stat.st_mtime
 
     @property
     def has_file(self) -> bool:
@@ -92,7 +88,7 @@ class DeliveryLog:
     @property
     def seems_at_rest(self) -> bool:
         """Say whether whoever delivers next would think that nothing is under way."""
-        return self._is_released and self._file is not None
+        return self.state.is_at_rest and self._file is not None
 
     def is_resumable(self) -> bool:
         """Say whether whoever delivers next finds in the file all that is known here."""
@@ -115,7 +111,6 @@ class DeliveryLog:
         self.state.apply(record)
 
     def _write(self, file: AppendFile, line: bytes) -> bool:
-        self._is_released = line in {_RELEASED, _FINISHED}
         try:
             file.append(line)
         except OSError as error:
@@ -193,8 +188,8 @@ class DeliveryLog:
         if file is not None:
             if self.is_behind:
                 self._write_rest(file)
-            if clean and not (self._is_released or self.is_behind):
-                self._write(file, _RELEASED)
+            if clean and not (self.state.is_at_rest or self.is_behind):
+                self._write(file, records.encode(records.Released()))
             file.close()
 
     def abandon(self) -> None:
@@ -202,10 +197,6 @@ class DeliveryLog:
         file, self._file = self._file, None
         if file is not None:
             file.close()
-
-
-_RELEASED = records.encode(records.Released())
-_FINISHED = records.encode(records.Finished())
 
 
 def read_log(path: Path, state: LaneState) -> list[int]:

@@ -86,7 +86,7 @@ class LaneState:
     rejected: set[int] = field(default_factory=set)
     given_up: set[int] = field(default_factory=set)
     parked: str | None = None
-    finished: bool = False
+    is_at_rest: bool = True  # nothing that a sender asked for may be under way
     retries: set[int] = field(default_factory=set)
     mission_losses: int = 0
     shaky: bool = False
@@ -115,6 +115,8 @@ class LaneState:
 
     def apply(self, record: Record) -> None:
         """Take in one record of the delivery log."""
+        if not isinstance(record, (Retried, Dropped)):  # those are their owner's, and ask the server for nothing
+            self.is_at_rest = isinstance(record, (Released, Finished))
         _APPLY[type(record)](self, record)
 
     def learn(self, fact: facts.Fact) -> None:
@@ -204,10 +206,6 @@ def _unparked(state: LaneState, _record: Unparked) -> None:
     state.mission_losses = 0
 
 
-def _finished(state: LaneState, _record: Finished) -> None:
-    state.finished = True
-
-
 _APPLY: dict[type, Any] = {
     Intended: _intended,
     Unsent: _unsent,
@@ -225,7 +223,7 @@ _APPLY: dict[type, Any] = {
     Unparked: _unparked,
     Taken: _nothing,
     Released: _nothing,
-    Finished: _finished,
+    Finished: _nothing,
 }
 
 

@@ -139,7 +139,7 @@ class Courier:
         self._mission_lock: LockFile | None = None
         self._mission_name = ""
         self._noting = threading.Lock()
-        if log.predecessor_at is not None and not log.state.finished:
+        if log.predecessor_at is not None:
             # What the sender before us asked for may still be under way.
             self._state.shaky = True
             self._clear_at[CHANGES] = monotonic() + self._patience(log.predecessor_at)

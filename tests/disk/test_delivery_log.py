@@ -69,9 +69,10 @@ def folded(noted: list[Any]) -> LaneState:
 
 
 def known(state: LaneState) -> dict[str, Any]:
-    """Say what delivery knows by a state: every field, and of each fact whether it needs anything more."""
+    """Say what delivery knows of a run by a state: every field, and of each fact whether it needs anything more."""
+    others = {"file", "is_at_rest", "memory", "shaky"}
     return {
-        **{name: getattr(state, name) for name in LaneState.__slots__ if name not in {"file", "memory", "shaky"}},
+        **{name: getattr(state, name) for name in LaneState.__slots__ if name not in others},
         "done": [number for number in range(COUNT) if state.is_done(10 * number)],
         "cursor": state.cursor,
     }
@@ -134,6 +135,7 @@ def test_what_a_full_disk_refused_follows(parts: list[tuple[list[Any], int | Non
         log.catch_up()
         assert not log.is_behind
         assert known(reread(path)) == known(log.state) == known(folded([r for records, _ in parts for r in records]))
+        assert log.state.is_at_rest or not reread(path).is_at_rest
         log.close()
 
 

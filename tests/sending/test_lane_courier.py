@@ -240,10 +240,25 @@ def test_of_a_finished_run_nothing_is_awaited(tmp_path: Path) -> None:
         owner.write(records.encode(records.Retried(0)) + b"\n")
     log = DeliveryLog(tmp_path / "log")
     assert log.try_open()
-    assert log.predecessor_at is not None
+    assert log.predecessor_at is None
+    assert log.seems_at_rest
     bench = Bench(log=log)
     assert not bench.state.shaky
     assert bench.courier.is_clear()
+    log.close()
+
+
+def test_what_is_asked_for_after_a_run_was_finished_is_awaited(tmp_path: Path) -> None:
+    """A run that was finished, brought back and left by a sender that died may have something under way."""
+    first = DeliveryLog(tmp_path / "log")
+    assert first.try_open()
+    first.note(records.Finished())
+    first.note(records.Taken())
+    first.close()
+    log = DeliveryLog(tmp_path / "log")
+    assert log.try_open()
+    assert log.predecessor_at is not None
+    assert Bench(log=log).state.shaky
     log.close()
 
 
