@@ -81,8 +81,9 @@ class Bound(Current):
     def _is_worth_waiting(self, deadline: float) -> bool:
         if self.stream is None or self.run_id is not None or self.recorder.delivery.is_offline:
             return False
-        lane = self.recorder.roster.lane(self.key)
-        is_parked = lane is not None and lane.state.parked is not None
+        lane, own = self.recorder.roster.lane(self.key), self.recorder.roster.own(self.key)
+        # A run that is parked loses its lane.
+        is_parked = (lane is not None and lane.state.parked) or (own is not None and own.parked)
         return not is_parked and time.monotonic() < deadline
 
     @guarded(otherwise=(None, None))
