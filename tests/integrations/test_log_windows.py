@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -406,8 +407,10 @@ def test_a_forked_child_does_not_repeat_what_waits(windows: LogWindows, journal:
 
 def test_closing_gives_our_classes_back() -> None:
     """When nobody holds anything back any more, nobody hears of the ends."""
-    before = vars(Run)["leave_step"], vars(Run)["end"], vars(Recorder)["flush"], vars(Recorder)["exit"]
+    gc.collect()  # windows of other tests, which nobody closed
+    LogWindows(1).close()
     assert before_ends._patches is None
+    before = vars(Run)["leave_step"], vars(Run)["end"], vars(Recorder)["flush"], vars(Recorder)["exit"]
     one, two = LogWindows(1), LogWindows(1)
     one.close()
     assert vars(Run)["leave_step"] is not before[0]

@@ -55,7 +55,7 @@ def test_a_run_that_is_over_is_put_away(world: World) -> None:
     assert lane is not None
     assert put_away(world.directory, lane)
     assert places(world) == ([], [".jsonl", ".sent.jsonl"])
-    assert lane.state.finished
+    assert lane.state.is_at_rest
     last = (world.directory.delivered / f"{world.key}.sent.jsonl").read_bytes().splitlines()[-1]
     assert records.decode(last) == records.Finished()
 
@@ -67,7 +67,7 @@ def test_what_is_written_is_not_put_away(world: World) -> None:
     writer = AppendFile(world.directory.journal(world.key), create=False)
     assert try_lock(writer.fd, shared=True)
     assert not put_away(world.directory, lane)
-    assert not lane.state.finished
+    assert not lane.state.is_at_rest
     writer.close()
     assert put_away(world.directory, lane)
 
@@ -93,7 +93,7 @@ def test_a_decision_in_the_last_moment_counts(world: World) -> None:
     log.append(records.encode(records.Retried(0)))
     log.close()
     assert not put_away(world.directory, lane)
-    assert not lane.state.finished
+    assert not lane.state.is_at_rest
 
 
 @pytest.mark.parametrize("refused", [False, True])
