@@ -49,7 +49,7 @@ class Arguments:
             TypeError: there are more arguments than the function takes.
             ValueError: the function tells no signature.
         """
-        while type(function) is functools.partial:
+        while isinstance(function, functools.partial):
             args, kwargs, function = (*function.args, *args), {**function.keywords, **kwargs}, function.func
         defaults: Iterable[tuple[str, Any]]
         if type(function) is FunctionType and "__wrapped__" not in function.__dict__:
