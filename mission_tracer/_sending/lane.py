@@ -15,14 +15,14 @@ from mission_tracer._disk.delivery_log import DeliveryLog
 from mission_tracer._disk.directory import Directory
 from mission_tracer._disk.journal import Line, MemoryFacts, Reader
 from mission_tracer._planning import records
-from mission_tracer._planning.actions import STUBBORN, Refusal
+from mission_tracer._planning.actions import Refusal
 from mission_tracer._planning.flows import is_free
 from mission_tracer._planning.lane_state import Track
 from mission_tracer._sending.lane_courier import Courier, Exchange, Item, Pause
 from mission_tracer._sending.lane_width import MOST, Width
 
 _WINDOW = 256
-_RESTING = 4  # so many events may stand aside before the whole run pauses
+_TRIES, _RESTING = 3, 4  # so often an event is waited for, and so many may stand aside before the whole run pauses
 _LINE = 400  # bytes; a guess at a fact's length
 
 
@@ -171,7 +171,7 @@ class Lane:
         """Let the run wait until a moment of the monotonic clock; only an event that failed often stands aside."""
         item.next_at = until
         aside = sum(other.next_at > 0 and not other.done for other in self._window)
-        if not item.free or item.failures < STUBBORN or aside > _RESTING:
+        if not item.free or item.failures < _TRIES or aside > _RESTING:
             self.next_at = until
 
     def hurry(self) -> None:
