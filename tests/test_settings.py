@@ -177,9 +177,11 @@ def test_without_a_home_directory_facts_are_held_in_memory(tmp_path: Path) -> No
 def test_a_directory_that_leads_nowhere_stops_no_program(tmp_path: Path) -> None:
     """A directory of an unknown user's, or below a working directory that is gone, is one line and the default."""
     home = processes.environment(tmp_path, XDG_STATE_HOME=str(tmp_path))
+    # As a file: with `-c` Python looks for modules in the working directory first, and 3.13.0 stumbles when it is gone.
+    program = tmp_path / "program.py"
+    program.write_text("import os, tempfile\nos.chdir(place := tempfile.mkdtemp())\nos.rmdir(place)\n" + RECORD)
     for place in ("~nobody-of-that-name/x", "below"):
-        code = "import os, tempfile\nos.chdir(place := tempfile.mkdtemp())\nos.rmdir(place)\n" + RECORD
-        done = processes.run([sys.executable, "-c", code], {**home, "MISSION_TRACER_DIR": place})
+        done = processes.run([sys.executable, str(program)], {**home, "MISSION_TRACER_DIR": place})
         assert (done.returncode, done.stdout) == (0, "3\n")
         assert done.stderr.startswith("mission_tracer: error: environment variable MISSION_TRACER_DIR must be ")
         assert f"not {place!r}; the default is used\n" in done.stderr
