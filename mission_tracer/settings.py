@@ -120,7 +120,7 @@ def _path(value: object) -> Path:
         raise ValueError("a directory's path")
     try:
         return Path(value).expanduser().absolute()
-    except (RuntimeError, OSError) as error:  # there is no such user, or the working directory is gone
+    except (RuntimeError, ImportError, OSError) as error:  # there is no such user, or the working directory is gone
         raise ValueError(f"a directory's path that leads somewhere ({error})") from None
 
 
@@ -129,8 +129,8 @@ def _state_dir() -> Path | None:
 
     try:
         place = Path(platformdirs.user_state_dir("mission_tracer", appauthor=False))
-    except RuntimeError:
-        return None  # there is no home directory
+    except (RuntimeError, ImportError):
+        return None  # there is no home directory; Python 3.10 says so by what it cannot import
     return place if place.is_absolute() else None
 
 
