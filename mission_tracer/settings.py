@@ -66,31 +66,20 @@ def _flag(value: object) -> bool:
     raise ValueError("true or false")
 
 
-def _seconds(value: object) -> float:
-    try:
-        number = float(value)  # type: ignore[arg-type]  # float() itself refuses what is no number
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(value, bool) or not number >= 0:
-        raise ValueError("a number of seconds, 0 or more")
-    return number
+def _seconds(most: float = math.inf, *, zero: bool = True) -> Callable[[object], float]:
+    least = "0 or more" if zero else "more than 0"
+    allowed = f"a number of seconds, {least}" + ("" if math.isinf(most) else f" and at most {most:.0f}")
 
+    def parse(value: object) -> float:
+        try:
+            number = float(value)  # type: ignore[arg-type]  # float() itself refuses what is no number
+        except (TypeError, ValueError):
+            number = math.nan
+        if isinstance(value, bool) or not 0 <= number <= most or not (number or zero):
+            raise ValueError(allowed)
+        return number
 
-def _pause(value: object) -> float:
-    number = _seconds(value)
-    if number > _DAY:
-        raise ValueError(f"a number of seconds, at most {_DAY:.0f}")
-    return number
-
-
-def _wait(value: object) -> float:
-    try:
-        number = _seconds(value)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= _DAY:
-        raise ValueError(f"a number of seconds, more than 0 and at most {_DAY:.0f}")
-    return number
+    return parse
 
 
 def _count(least: int) -> Callable[[object], int]:
@@ -199,10 +188,10 @@ class Settings:
         "The most that is kept of one payload, in bytes of JSON, 256 or more; what is larger is cut with a marker.",
     )
     flush_timeout: float = _setting(
-        _seconds, 30.0, "The longest wait at exit, in seconds; what is left stays in the journal."
+        _seconds(), 30.0, "The longest wait at exit, in seconds; what is left stays in the journal."
     )
     flush_stall: float = _setting(
-        _seconds,
+        _seconds(),
         2.0,
         "Give up at exit when nothing was acknowledged for so many seconds; what is left stays in the journal.",
     )
@@ -217,14 +206,16 @@ class Settings:
         "True: SIGTERM closes the open runs as failed, then the program's own handler runs.",
     )
     strict: bool = _setting(_flag, False, "True: our own errors and wrong event types are raised (for tests).")  # noqa: FBT003 - a row's default
-    request_timeout: float = _setting(_wait, 30.0, "The longest time for one request and its answer, in seconds.")
+    request_timeout: float = _setting(
+        _seconds(_DAY, zero=False), 30.0, "The longest time for one request and its answer, in seconds."
+    )
     settle: float = _setting(
-        _pause,
+        _seconds(_DAY),
         5.0,
         "How long after a creation whose answer was lost the server is asked what became of it, in seconds.",
     )
-    max_backoff: float = _setting(_pause, 60.0, "The longest pause between two attempts, in seconds.")
-    retention: float = _setting(_seconds, 7 * _DAY, "How long the journals of delivered runs are kept, in seconds.")
+    max_backoff: float = _setting(_seconds(_DAY), 60.0, "The longest pause between two attempts, in seconds.")
+    retention: float = _setting(_seconds(), 7 * _DAY, "How long the journals of delivered runs are kept, in seconds.")
     max_delivered_bytes: int = _setting(
         _count(0), 256 * 1024 * 1024, "How many bytes of delivered journals are kept; the oldest go first."
     )

@@ -377,10 +377,6 @@ class Lane:
         """Note that everything is delivered and nobody writes any more."""
         self.courier.note(records.Finished())
 
-    def unpark(self) -> None:
-        """Note that the run is tried again."""
-        self.courier.note(records.Unparked())
-
     def close(self) -> None:
         """Give the run up, as soon as nothing of it is under way; another process may go on then."""
         self._closing = True

@@ -76,7 +76,7 @@ def _chosen(here: Directory, run: str | None, fact: str | None, *, everything: b
     if run is not None and everything:
         raise click.UsageError("say a RUN, or --all, not both.")
     key = _key(here, run) if run is not None else None
-    known = [item.fact for item in _dead.listing(here) if key in {None, item.key}]
+    known = [] if fact is None else [item.fact for item in _dead.listing(here) if key in {None, item.key}]
     if fact is not None and fact not in known:
         raise click.ClickException(f"no refused fact {fact!r}: there are {clip(', '.join(known), 300) or 'none'}")
     return key

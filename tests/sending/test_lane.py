@@ -502,7 +502,7 @@ def test_a_parked_run_has_nothing_to_do(bench: Bench) -> None:
     bench.lane.courier.note(records.Parked("no"))
     assert bench.take() is None
     assert not bench.lane.has_work(bench.now)
-    bench.lane.unpark()
+    bench.lane.courier.note(records.Unparked())
     assert bench.deliver() == ["a"]
 
 
