@@ -1,4 +1,4 @@
-"""Know which process this is without asking the kernel each time, and notice a fork all the same.
+"""Know which process this is without asking the kernel each time, and notice a fork all the same; and hold forks off.
 
 `os.getpid` is a system call: a fifteenth of what recording a fact takes. Python's fork hooks are no way around it,
 since a server such as uWSGI forks in C, past them. So the id is kept in a page of memory that the kernel empties in
@@ -10,7 +10,11 @@ from __future__ import annotations
 import mmap
 import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
+_PATIENCE = 5.0  # seconds; an import may itself wait for the thread that forks
 _WIPE_ON_FORK = 18
 _NONSENSE = -1
 
@@ -74,3 +78,41 @@ def _lives(pid: int) -> bool:
 def _ask() -> int:
     known[0] = os.getpid()
     return known[0]
+
+
+_importing = threading.RLock()
+
+
+@contextmanager
+def held_off() -> Iterator[None]:
+    """Keep forks of this process waiting while the block runs: for an import, above all on a thread of ours.
+
+    A child that is forked while another thread imports keeps that import's lock: whatever imports the same there waits
+    for ever, or finds half a module.
+    """
+    lock = _importing
+    taken = lock.acquire(timeout=_PATIENCE)
+    try:
+        yield
+    finally:
+        if taken:
+            lock.release()
+
+
+def forked() -> None:
+    """Begin again in a forked child, where another thread may have held the lock."""
+    global _importing  # noqa: PLW0603 - like the lock that it replaces
+    _importing = threading.RLock()
+
+
+def _before_fork() -> None:
+    _importing.acquire(timeout=_PATIENCE)
+
+
+def _after_fork_in_parent() -> None:
+    with suppress(RuntimeError):  # it waited in vain
+        _importing.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=forked)

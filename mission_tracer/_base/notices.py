@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from mission_tracer._base.forks import held_off
+
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "off": 100}
 _MINUTE = 60.0
 
@@ -70,7 +72,8 @@ class Notices:
 
     def _logger(self) -> Any:
         # Imported at the first notice: structlog takes longer to import than all the rest, and most programs need none.
-        import structlog
+        with held_off():
+            import structlog
 
         return structlog.wrap_logger(
             _Line(self._write),

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mission_tracer._base.forks import held_off
 from mission_tracer._base.notices import Notices
 from mission_tracer._disk.delivery_log import read_log
 from mission_tracer._disk.directory import Directory
@@ -154,6 +155,7 @@ class Delivery:
         self.sender.restart()
 
 
+@held_off()
 def _load_transport() -> type[Transport]:
     """Import the HTTP library, once there is something to send; it takes longer than all the rest together.
 

@@ -6,13 +6,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
 from mission_tracer import facts
-from mission_tracer._base import locks
-from mission_tracer._base.forks import process_id
+from mission_tracer._base import forks, locks
+from mission_tracer._base.forks import held_off, process_id
 from mission_tracer._base.notices import Notices
 from mission_tracer._disk.directory import Directory
 from mission_tracer._disk.journal import Disk, Journal, JournalFullError, MemoryFacts, Room
@@ -68,7 +69,7 @@ class Recorder:
         self.stays = False  # True: `configure` leaves it in place, since a test reads it
         self._predecessors: list[Recorder] = []
         self._room = Room(settings.max_memory_facts)
-        self._disk = Disk(self._disk_trouble)
+        self._disk = Disk(partial(say_disk_trouble, self.notices))
         self._capture: Capture | None = None
         self._export = load_export(self)
         self._begin()
@@ -88,6 +89,7 @@ class Recorder:
         """What delivers: made when there is something to deliver, for programs that import us and record nothing."""
         return self._delivery or self._begin_delivery()
 
+    @held_off()
     def _begin_delivery(self) -> Delivery:
         from mission_tracer._recording.delivery import Delivery
 
@@ -250,9 +252,6 @@ class Recorder:
             total = self._dropped[reason]
         self.notices.say("error", "a fact was dropped", cause=f"drop {reason}", reason=reason, dropped_so_far=total)
 
-    def _disk_trouble(self, error: OSError) -> None:
-        say_disk_trouble(self.notices, error)
-
     def trouble(self, error: Exception, where: str) -> None:
         """Take an error of ours: raise it again when strict, else say it and go on."""
         if self.settings.strict:
@@ -379,6 +378,7 @@ class Recorder:
     def _forked_unseen(self) -> None:
         """Begin again in a child of a fork that ran none of Python's hooks, such as uWSGI's."""
         alone = threading.active_count() == 1
+        forks.forked()
         locks.forked()
         self.forked()
         # Had its parent other threads, this process cannot start one: what it records is for others to deliver.

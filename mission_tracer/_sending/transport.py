@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - every host name is looked up with it, first on a sender's thread; see `_load_transport`
 import functools
 import time
 from collections import deque

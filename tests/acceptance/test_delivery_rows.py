@@ -177,6 +177,40 @@ def test_row_06_a_fork_amid_recording_does_not_deadlock(api: Any) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_row_06_a_fork_amid_an_import_of_the_sender(state: Path) -> None:
+    """A child that is forked while the sender imports what says that the server is down can import it too."""
+    code = """
+import os, signal, sys, threading
+import mission_tracer as mt
+
+imports, forks = threading.Event(), threading.Event()
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "structlog._config" and threading.current_thread() is not threading.main_thread():
+            imports.set()
+            forks.wait(10)
+
+sys.meta_path.insert(0, Finder())
+with mt.mission_run("Forks"):
+    os.register_at_fork(before=forks.set)  # runs before the hooks that are there by now
+    assert imports.wait(10)
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(10)
+        import structlog
+        structlog.get_config
+        mt.log_event("the child")
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+"""
+    done = python(code, settings(state, "http://127.0.0.1:1/v2", MISSION_TRACER_FLUSH_TIMEOUT="0"))
+    assert done.returncode == 0, done.stderr
+    events = [line for line in (state / "runs").glob("*.jsonl") if "the child" in line.read_text()]
+    assert len(events) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_row_07_preloaded_workers_deliver_all(state: Path, server: str) -> None:
     """Workers forked from a process that has recorded already deliver each event once, and its own none twice."""
     code = """

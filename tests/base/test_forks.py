@@ -1,9 +1,10 @@
-"""A process knows its own id, however it was forked."""
+"""A process knows its own id, however it was forked; and forks wait for what must not be cut in two."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -65,3 +66,55 @@ def test_where_no_page_is_wiped_the_kernel_is_asked(monkeypatch: pytest.MonkeyPa
     assert known[0] == os.getpid()
     known[0] = 0
     assert known[0] == os.getpid()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_fork_waits_for_an_import() -> None:
+    """No child is forked while a thread of ours imports; the parent's forks are free again after it."""
+    holds, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def imports() -> None:
+        with forks.held_off():
+            holds.set()
+            may_end.wait(10)
+            ended.set()
+
+    thread = threading.Thread(target=imports)
+    thread.start()
+    assert holds.wait(10)
+    threading.Timer(0.2, may_end.set).start()
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            with forks.held_off():
+                os._exit(0 if ended.is_set() else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    thread.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="calls the C library's fork")
+@pytest.mark.parametrize("told", [True, False])
+def test_no_child_waits_for_an_import_of_its_parent(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that was forked in C in the middle of one goes on: at once when it is told, else before long."""
+    monkeypatch.setattr(forks, "_PATIENCE", 60 if told else 0.1)
+    holds, may_end = threading.Event(), threading.Event()
+
+    def imports() -> None:
+        with forks.held_off():
+            holds.set()
+            may_end.wait(30)
+
+    thread = threading.Thread(target=imports)
+    thread.start()
+    assert holds.wait(10)
+    child = ctypes.PyDLL(None).fork()
+    if child == 0:
+        signal.alarm(10)  # one that waits is killed, and seen below
+        if told:
+            forks.forked()
+        with forks.held_off():
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    may_end.set()
+    thread.join()

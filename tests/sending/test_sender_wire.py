@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from mission_tracer._planning.actions import Call, Unsent
 from mission_tracer._sending.sender import Sender
 from mission_tracer._sending.sender_wire import Wire
 from tests.conftest import Api
+from tests.processes import environment, run, served
 from tests.sending.test_lane import Bench
 from tests.sending.test_sender import OneLane
 from tests.whole import wait_for
@@ -43,6 +45,27 @@ def test_a_wire_that_cannot_be_opened_is_a_server_out_of_reach() -> None:
     assert (wire.is_opening, wire.opened_at) == (False, 0.0)
     wire.tidy()
     wire.close()
+
+
+def test_its_thread_imports_nothing(tmp_path: Path) -> None:
+    """What delivery needs is imported before its thread begins: a fork in the middle would leave a child half of it."""
+    code = """
+import sys, threading
+import mission_tracer as mt
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is not threading.main_thread():
+            print(name)
+
+sys.meta_path.insert(0, Finder())
+with mt.mission_run("Whole", plan=["a"]), mt.plan_step("a"):
+    mt.log_event("an event")
+assert mt.flush(30)
+"""
+    with served() as base_url:
+        done = run([sys.executable, "-c", code], environment(tmp_path, TELNYX_API_KEY="KEY1", TELNYX_BASE_URL=base_url))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_nobody_tries_again_at_once(tmp_path: Path) -> None:
