@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -72,6 +73,26 @@ def forked_child(fork: Callable[[], int] = os.fork, begin: Callable[[], object] 
         for end in (told, tell, stay, leave):
             os.close(end)
         os.waitpid(pid, 0)
+
+
+def fork_waits(work: Callable[[Callable[[], object]], object]) -> bool:
+    """Say whether forks wait for work on another thread; it calls in its middle what it is given."""
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def middle() -> None:
+        begun.set()
+        may_end.wait(10)
+        ended.set()
+
+    thread = threading.Thread(target=work, args=(middle,))
+    thread.start()
+    assert begun.wait(10)
+    threading.Timer(0.2, may_end.set).start()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if ended.is_set() else 1)
+    thread.join()
+    return os.waitpid(child, 0)[1] == 0
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-_PATIENCE = 5.0  # seconds; an import may itself wait for the thread that forks
+_PATIENCE = 5.0  # seconds; what is waited for may itself wait for the thread that forks
 _WIPE_ON_FORK = 18
 _NONSENSE = -1
 
@@ -80,17 +80,17 @@ def _ask() -> int:
     return known[0]
 
 
-_importing = threading.RLock()
+_busy = threading.RLock()
 
 
 @contextmanager
 def held_off() -> Iterator[None]:
-    """Keep forks of this process waiting while the block runs: for an import, above all on a thread of ours.
+    """Keep forks of this process waiting while the block runs: an import, or what takes a library's own locks.
 
     A child that is forked while another thread imports keeps that import's lock: whatever imports the same there waits
     for ever, or finds half a module.
     """
-    lock = _importing
+    lock = _busy
     taken = lock.acquire(timeout=_PATIENCE)
     try:
         yield
@@ -101,17 +101,17 @@ def held_off() -> Iterator[None]:
 
 def forked() -> None:
     """Begin again in a forked child, where another thread may have held the lock."""
-    global _importing  # noqa: PLW0603 - like the lock that it replaces
-    _importing = threading.RLock()
+    global _busy  # noqa: PLW0603 - like the lock that it replaces
+    _busy = threading.RLock()
 
 
 def _before_fork() -> None:
-    _importing.acquire(timeout=_PATIENCE)
+    _busy.acquire(timeout=_PATIENCE)
 
 
 def _after_fork_in_parent() -> None:
     with suppress(RuntimeError):  # it waited in vain
-        _importing.release()
+        _busy.release()
 
 
 if hasattr(os, "register_at_fork"):

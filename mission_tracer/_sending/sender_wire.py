@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mission_tracer._base.forks import held_off
 from mission_tracer._planning.actions import Answer, Call, Lost, Unsent
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Wire:
         return transport.exchange(call, within=within)
 
     def _open(self) -> Transport:
-        with self._opening:
+        # OpenSSL's own locks are taken meanwhile: a child forked now could make no context for ever.
+        with self._opening, held_off():
             if self._transport is None:
                 self.is_opening = True
                 try:

@@ -13,6 +13,7 @@ import pytest
 
 from mission_tracer._base import forks
 from mission_tracer._base.forks import process_id
+from tests.processes import fork_waits
 
 
 def told_by_child(fork: Callable[[], int]) -> tuple[int, list[int]]:
@@ -70,32 +71,21 @@ def test_where_no_page_is_wiped_the_kernel_is_asked(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_fork_waits_for_an_import() -> None:
-    """No child is forked while a thread of ours imports; the parent's forks are free again after it."""
-    holds, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+def test_forks_wait() -> None:
+    """No child is forked while a thread of ours is in what must not be cut in two; afterwards forks are free again."""
 
-    def imports() -> None:
+    def busy(middle: Callable[[], object]) -> None:
         with forks.held_off():
-            holds.set()
-            may_end.wait(10)
-            ended.set()
+            middle()
 
-    thread = threading.Thread(target=imports)
-    thread.start()
-    assert holds.wait(10)
-    threading.Timer(0.2, may_end.set).start()
-    for _ in range(2):
-        child = os.fork()
-        if child == 0:
-            with forks.held_off():
-                os._exit(0 if ended.is_set() else 1)
-        assert os.waitpid(child, 0)[1] == 0
-    thread.join()
+    assert fork_waits(busy)
+    assert fork_waits(busy)
+    assert not fork_waits(lambda middle: middle())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="calls the C library's fork")
 @pytest.mark.parametrize("told", [True, False])
-def test_no_child_waits_for_an_import_of_its_parent(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_child_waits_for_its_parent(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that was forked in C in the middle of one goes on: at once when it is told, else before long."""
     monkeypatch.setattr(forks, "_PATIENCE", 60 if told else 0.1)
     holds, may_end = threading.Event(), threading.Event()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from mission_tracer._planning.actions import Call, Unsent
 from mission_tracer._sending.sender import Sender
 from mission_tracer._sending.sender_wire import Wire
 from tests.conftest import Api
-from tests.processes import environment, run, served
+from tests.processes import environment, fork_waits, run, served
 from tests.sending.test_lane import Bench
 from tests.sending.test_sender import OneLane
 from tests.whole import wait_for
@@ -45,6 +47,21 @@ def test_a_wire_that_cannot_be_opened_is_a_server_out_of_reach() -> None:
     assert (wire.is_opening, wire.opened_at) == (False, 0.0)
     wire.tidy()
     wire.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_forks_wait_while_it_is_opened() -> None:
+    """A child that was forked while OpenSSL's locks are taken could never open a wire of its own."""
+
+    def opens(middle: Callable[[], object]) -> None:
+        def transport() -> Any:
+            middle()
+            raise ImportError("no such proxy")
+
+        Wire(transport, monotonic=time.monotonic).exchange(CALL)
+
+    assert fork_waits(opens)
 
 
 def test_its_thread_imports_nothing(tmp_path: Path) -> None:
