@@ -85,7 +85,7 @@ def names(path: os.PathLike[str] | str, fd: int) -> bool:
 
 
 class Closable(Protocol):
-    """What has a file open."""
+    """What has a file or a socket open."""
 
     def close(self) -> None:
         """Close it, if it is open."""
@@ -97,12 +97,12 @@ _left_at_forks: weakref.WeakKeyDictionary[Closable, int] = weakref.WeakKeyDictio
 
 
 def leave_at_forks(file: Closable) -> None:
-    """See to it that forked children close what this process is about to lock for itself alone."""
+    """See to it that forked children close what is this process's alone: what it is about to lock, a connection."""
     _left_at_forks[file] = process_id()
 
 
 def forked() -> None:
-    """Close in a forked child what its parent locked for itself alone."""
+    """Close in a forked child what is its parent's alone."""
     for file, opener in list(_left_at_forks.items()):
         if opener != process_id():
             file.close()

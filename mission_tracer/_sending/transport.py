@@ -23,6 +23,7 @@ import httpx
 import msgspec
 
 from mission_tracer._api.endpoints import OPERATIONS, build, retry_after
+from mission_tracer._base.locks import leave_at_forks
 from mission_tracer._planning.actions import Answer, Call, Lost, Unsent
 from mission_tracer._sending.transport_deadline import Punctual
 from mission_tracer.errors import excerpt, explain
@@ -161,7 +162,9 @@ class Transport:
                 if not connection.has_expired():
                     return connection
                 connection.close()
-        return self._connect()
+        connection = self._connect()
+        leave_at_forks(connection)
+        return connection
 
     def _give_back(self, connection: Connection) -> None:
         if connection.is_available():  # whatever was asked for on it was answered to the end

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import http.server
+import os
 import socket
+import sys
 import threading
 import time
 import zlib
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpcore
@@ -22,6 +25,7 @@ import mission_tracer._sending.transport as transport_module
 from mission_tracer._planning.actions import Answer, Call, Lost, Unsent
 from mission_tracer._sending.transport import Transport
 from mission_tracer._sending.transport_deadline import Punctual
+from tests.processes import served
 from tests.scripted import Answer as Reply
 from tests.scripted import scripted_server
 
@@ -218,6 +222,29 @@ def test_a_connection_that_was_not_needed_for_long_is_closed(monkeypatch: pytest
         monkeypatch.setattr(transport_module, "_KEPT", -1.0)  # the time is over at once, instead of after a wait
         assert isinstance(transport.exchange(CALL), Answer)
         assert len(transport._idle) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="lists open files")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_child_keeps_none() -> None:
+    """Its parent's connections, idle or in use, would stay open for the server as long as the child lives."""
+
+    def opened() -> set[str]:
+        return {str(file) for file in Path("/proc/self/fd").iterdir() if file.is_socket()}
+
+    with served() as base_url:
+        transport = Transport(base_url, "k", timeout=10, user_agent="test")
+        before = opened()
+        assert isinstance(transport.exchange(CALL), Answer)
+        kept = opened() - before
+        assert len(kept) == 1
+        child = os.fork()
+        if child == 0:
+            os._exit(len(kept & opened()))
+        assert os.waitpid(child, 0)[1] == 0
+        assert isinstance(transport.exchange(CALL), Answer)
+        assert opened() - before == kept
+        transport.close()
 
 
 def test_a_connection_that_the_server_closed_is_not_used(answers: Start) -> None:
