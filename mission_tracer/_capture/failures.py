@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from mission_tracer._base.endings import members
 from mission_tracer._capture.plain import type_name
 from mission_tracer._redact.redaction import is_control_flow
 
@@ -63,26 +64,18 @@ def _described(error: BaseException, say: Say, most: int, seen: dict[int, BaseEx
         behind, relation = error.__context__, "context"
     if behind is not None and id(behind) not in seen and len(seen) < _MOST_FAILURES:
         told[relation] = _described(behind, say, most // 2, seen)
-    members = _members(error)
-    if members:
+    together = members(error)
+    if together:
         # Describing one member fills `seen` before the next is looked at.
         shown: list[Any] = [
             _described(member, say, most // 2, seen)
-            for member in members[:_MOST_MEMBERS]
+            for member in together[:_MOST_MEMBERS]
             if id(member) not in seen and len(seen) < _MOST_FAILURES
         ]
         told["exceptions"] = shown
-        if len(members) > len(shown):
-            shown.append(f"... {len(members) - len(shown)} more")
+        if len(together) > len(shown):
+            shown.append(f"... {len(together) - len(shown)} more")
     return told
-
-
-def _members(error: BaseException) -> tuple[BaseException, ...]:
-    """Take the members of an exception group: Python's own since 3.11, or the backport's."""
-    if not any(kind.__name__ == "BaseExceptionGroup" for kind in type(error).__mro__):
-        return ()
-    members = getattr(error, "exceptions", ())
-    return tuple(one for one in members if isinstance(one, BaseException)) if isinstance(members, (list, tuple)) else ()
 
 
 def _lines(trace: TracebackType | None) -> list[str]:

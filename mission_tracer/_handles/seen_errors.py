@@ -69,18 +69,17 @@ class _Seen:
         """Say whether it is this exception, of which the mark is the same; True when nobody can know."""
         if self._reference is not None:
             return self._reference() is error
-        return self._arguments is None or self._arguments is _arguments_of(error)
+        return self._arguments is None or self._arguments is _told(error, "args")
 
 
-def _arguments_of(error: BaseException) -> tuple[Any, ...]:
+def _told(error: BaseException, name: str) -> Any:
     # Not `error.args`: a class may have made something else of it.
-    told: Any = vars(BaseException)["args"]
-    found: tuple[Any, ...] = told.__get__(error)
-    return found
+    told: Any = vars(BaseException)[name]
+    return told.__get__(error)
 
 
 def _plain_arguments(error: BaseException) -> tuple[Any, ...] | None:
-    found = _arguments_of(error)
+    found: tuple[Any, ...] = _told(error, "args")
     if not all(type(each) in _TEXTS for each in found):
         return None
     size = sum(len(each) if isinstance(each, (bytes, str)) else 1 for each in found)
@@ -89,7 +88,7 @@ def _plain_arguments(error: BaseException) -> tuple[Any, ...] | None:
 
 def _mark_of(error: BaseException) -> tuple[object, ...]:
     """Know an exception again without keeping it alive: its address, its type and where it was raised."""
-    trace = error.__traceback__
+    trace = _told(error, "__traceback__")
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     where = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else None

@@ -83,3 +83,16 @@ def test_of_some_exceptions_nobody_can_know(arguments: tuple[object, ...]) -> No
     del first
     again = [ValueError(*arguments) for _ in range(100)]
     assert [errors.take(error) for error in again if id(error) == address] == [False]
+
+
+class SecretiveError(Exception):
+    """An exception that answers nothing."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise AttributeError(name)
+
+
+def test_an_exception_is_not_asked() -> None:
+    """What an exception's class has made of its attributes keeps nobody from knowing it again."""
+    errors, error = SeenErrors(), SecretiveError("x")
+    assert [errors.take(error), errors.take(error)] == [True, False]
