@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mission_tracer._capture.plain import Fields, Items, Line, integer, real, type_name
+from mission_tracer._redact.commands import password_of
 from mission_tracer._redact.redaction import REDACTED, Redaction, is_control_flow
 
 if TYPE_CHECKING:
@@ -226,22 +227,28 @@ class Walk:
             return [self.value(values[0], depth), REDACTED]
         shown: list[Any] = []
         left = len(values)
-        option = False
+        hidden: tuple[int, int] | None = None
         for place, item in enumerate(values):
             left -= 1
             kind = type(item)
-            if option:
-                shown.append(REDACTED)
-                option = False
+            if kind is str and item[:1] == "-" and (hidden is None or hidden[0] != place):
+                hidden = self._hidden_by_option(values, place)
+            if hidden is not None and hidden[0] == place:
+                begin = self._child(item[: hidden[1]], place, left, depth) if hidden[1] else ""
+                shown.append(f"{begin}{REDACTED}")
                 continue
-            if kind is str and item[:1] == "-":
-                # ["--password", "hunter2"]: a command line's option hides the argument after it.
-                option = len(item) <= _REMEMBERED_KEY and self._redaction.is_secret_key(item.lstrip("-"))
             leaf = not self._asks and (kind is str or kind is int or kind is float or kind is bool or item is None)
             shown.append(self.value(item) if leaf else self._child(item, place, left, depth))
         if total > len(values):
             shown.append(f"{MORE} {total - len(values)} more")
         return shown
+
+    def _hidden_by_option(self, values: list[Any], place: int) -> tuple[int, int] | None:
+        """Find what a command line's option hides: the place of the value that holds it, and where it begins there."""
+        option = values[place]
+        if len(option) <= _REMEMBERED_KEY and self._redaction.is_secret_key(option.lstrip("-")):
+            return place + 1, 0  # ["--password", "hunter2"]
+        return password_of(values, place) if self._redaction.builtin else None
 
     def _is_secret_pair(self, pair: list[Any]) -> bool:
         """Tell whether two values are a name and its secret, as in the raw headers of HTTP."""

@@ -15,7 +15,6 @@ from typing import Any
 from mission_tracer import _context
 from mission_tracer._base.ownership import Rank, may_record
 from mission_tracer._context import VARIABLE
-from mission_tracer._redact.commands import without_passwords
 from mission_tracer.integrations._before_ends import before_ends
 from mission_tracer.integrations._patches import Patches, ours
 from mission_tracer.integrations._span_events import Call, split
@@ -175,9 +174,9 @@ def _is_asked_by_the_language() -> bool:
 
 
 def shown_command(command: Any) -> Any:
-    """Return a command as text or a list of texts, without the passwords of its options."""
+    """Return a command as text or a list of texts."""
     if isinstance(command, (str, bytes, os.PathLike)):
         return os.fsdecode(command)
     if not isinstance(command, Sequence):
         return type(command).__name__  # an iterator is the program's own to go through
-    return without_passwords([os.fsdecode(argument) for argument in list(command)[:_MOST_ARGUMENTS]])
+    return [os.fsdecode(argument) for argument in list(command)[:_MOST_ARGUMENTS]]

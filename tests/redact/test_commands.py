@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from mission_tracer._capture import Capture
 from mission_tracer._redact import Redaction
-from mission_tracer._redact.commands import without_passwords
 
 SECRETIVE = [
     "curl -u me:hunter2 https://example.com",
@@ -31,6 +31,8 @@ SECRETIVE = [
 ORDINARY = [
     "ssh -p 8080 host",
     "docker run -p 8080:80 x",
+    "docker run --name mongo -p 27017:27017 mongo:7",
+    "docker run --name mongo -p 127.0.0.1:27017:27017 mongo:7",
     "docker ps -a",
     "docker run -u root x",
     "docker run -u 1000:1000 --user 1000:1000 x",
@@ -43,6 +45,7 @@ ORDINARY = [
     "redis-cli ping; ls -a b",
     "sqlmap -u http://example.com/a:b",
     "git push -u origin main",
+    "rsync -e ssh -u host:path/to/x there",
     "python -u x.py",
     "curl -u me:$PASSWORD example.com",
     "a minus -b, x - y: -u, --user <user:password>",
@@ -76,24 +79,48 @@ def test_an_option_without_a_password_stays(line: str, form: str) -> None:
     assert Redaction.default().text(text) == text
 
 
+@pytest.mark.parametrize("line", SECRETIVE)
+def test_a_password_among_arguments_is_hidden(line: str) -> None:
+    """A list of arguments keeps its length: what holds a password is shown without it, the others as they are."""
+    given = shlex.split(line)
+    shown = Capture().value(given)
+    assert "hunter2" not in str(shown)
+    assert [one for one in given if "hunter2" not in one] == [one for one in shown if "[redacted]" not in one]
+    assert len(shown) == len(given)
+
+
+@pytest.mark.parametrize("line", ORDINARY)
+def test_arguments_without_a_password_stay(line: str) -> None:
+    """What is no password in a shell's line is none in a list either."""
+    assert Capture().value({"cmd": line.split()}) == {"cmd": line.split()}
+
+
 def test_the_arguments_of_a_command() -> None:
-    """A list of arguments comes back as long as it was, with the passwords alone replaced."""
-    assert without_passwords(["curl", "-u", "me:hunter 2", "", "x\ny"]) == ["curl", "-u", "me:[redacted]", "", "x\ny"]
-    assert without_passwords(["mysql", "-phunter 2"]) == ["mysql", "-p[redacted]"]
-    assert without_passwords(["docker", "login", "-p", "hunter2"]) == ["docker", "login", "-p", "[redacted]"]
-    assert without_passwords(["sh", "-c", "curl -u me:x"]) == ["sh", "-c", "curl -u me:x"]  # redacted as a text
-    for line in ORDINARY:
-        assert without_passwords(line.split()) == line.split()
+    """Of an argument with a name and a password the name is shown; what is no text, or not there, is no password."""
+    capture = Capture()
+    assert capture.value(["curl", "-u", "me:hunter 2", "", "x"]) == ["curl", "-u", "me:[redacted]", "", "x"]
+    assert capture.value(["curl", "--user=me:hunter 2"]) == ["curl", "--user=me:[redacted]"]
+    assert capture.value(["mysql", "-phunter 2"]) == ["mysql", "-p[redacted]"]
+    assert capture.value(["redis-cli", "-a", "-u"]) == ["redis-cli", "-a", "[redacted]"]
+    assert capture.value(["mongosh", "-p"]) == ["mongosh", "-p"]
+    assert capture.value(["mongosh", 1, "-p", 2]) == ["mongosh", 1, "-p", 2]
+    assert Capture(redaction=Redaction.build(False)).value(["curl", "-u", "me:x"]) == ["curl", "-u", "me:x"]
 
 
-@pytest.mark.parametrize(
-    "unit", [" -u a", " -u '", " -u a:(", " -pa", " -p '", "redis-cli -a ", "mysql -p ", '"-p", ', " -u\0"]
-)
+def test_a_callback_is_asked_for_what_stays_of_an_argument() -> None:
+    """The password is none of its business, and the name beside it is."""
+    asked: list[object] = []
+    capture = Capture(redaction=Redaction.default(callback=lambda path, value: asked.append((path, value)) or value))
+    assert capture.value({"cmd": ["curl", "-u", "me:hunter2"]}) == {"cmd": ["curl", "-u", "me:[redacted]"]}
+    assert asked[2:] == [(("cmd", 0), "curl"), (("cmd", 1), "-u"), (("cmd", 2), "me:")]
+
+
+@pytest.mark.parametrize("unit", [" -u a", " -u '", " -u a:(", " -pa", " -p '", "redis-cli -a ", "mysql -p ", '"-p", '])
 def test_a_hostile_text_takes_linear_time(unit: str) -> None:
     """Thirty thousand hostile characters are searched at once; anything quadratic would take minutes."""
     text = unit * (30_000 // len(unit))
     started = time.perf_counter()
     for before in ("", "docker login ", "mysql ", "redis-cli "):
         Redaction.default().text(before + text)
-    without_passwords([text.replace("\0", " ")] * 10)
+    Capture().value(["docker", "login", *[unit.strip(), text] * 10])
     assert time.perf_counter() - started < 10
