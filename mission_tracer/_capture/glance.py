@@ -46,7 +46,9 @@ def _mapping(
 ) -> Any:
     if len(value) > _MOST_PARTS or depth > _DEEPEST:
         return UNUSUAL
-    if "value" in value and ("name" in value or "key" in value):
+    if ("value" in value and ("name" in value or "key" in value)) or (
+        "Value" in value and ("Name" in value or "Key" in value)
+    ):
         return UNUSUAL  # whether {"name": ..., "value": ...} hides its value is the walk's business
     shown: dict[str, Any] = {}
     for key, item in value.copy().items():

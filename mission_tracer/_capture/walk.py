@@ -45,7 +45,7 @@ _LEAVES = (str, int, float, bool, type(None))
 _PLAIN = (*_LEAVES, dict, list, tuple)
 _PORTRAITS = (Fields, Items, Line)
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
-_NAME_AND_VALUE = ("name", "key")
+_NAME_AND_VALUE = (("name", "value"), ("key", "value"), ("Name", "Value"), ("Key", "Value"))
 
 
 def clean(text: str) -> str:
@@ -208,7 +208,7 @@ class Walk:
                 shown[name] = self.value(item)
             else:
                 shown[name] = self._child(item, name, left, depth)
-        if "value" in shown:
+        if "value" in shown or "Value" in shown:
             self._hide_named_value(shown)
         if total > len(pairs):
             shown[MORE] = f"{total - len(pairs)} more"
@@ -216,10 +216,11 @@ class Walk:
 
     def _hide_named_value(self, shown: dict[str, Any]) -> None:
         """Hide the value of `{"name": "Authorization", "value": ...}`, as lists of headers and variables have it."""
-        for name in _NAME_AND_VALUE:
-            told = shown.get(name)
-            if type(told) is str and self._redaction.is_secret_key(told):
-                shown["value"] = REDACTED
+        for name, value in _NAME_AND_VALUE:
+            told, item = shown.get(name), shown.get(value)
+            says_nothing = item is None or type(item) is bool or item == ""
+            if type(told) is str and not says_nothing and self._redaction.is_secret_key(told):
+                shown[value] = REDACTED
 
     def _items(self, values: list[Any], total: int, depth: int) -> list[Any]:
         self._nodes -= len(values)

@@ -44,11 +44,12 @@ _HARMLESS = (
     r"|server|set|size|status|store|strength|title|ttl|type|types|updated|uri|url|usage|used|valid|var|version"
 )
 
-# A language model's tokens are not credentials.
+# A language model's tokens are not credentials, nor is what asks for the next page of a list.
 _MODELS_UNIT = (
     r"(?:audio|begin|bos|budget|cached|cls|completion|cost|each|end|eos|every|first|image|input|last|mask|max"
     r"|min|num|output|pad|per|prompt|reasoning|sep|special|start|stop|text|total|unk)_token"
 )
+_PAGES = r"(?:continuation|next|page)_token"
 
 # The session of a phone call or a chat is what it is about, not what it is entered with.
 _CONVERSATION = r"(?:call|chat|conversation)_session_?ids?"
@@ -57,7 +58,7 @@ _SECRET = (
     rf"(?:{_ENDINGS}|(?:^|_)(?:{_WHOLE_ENDINGS})|^pass)_?[0-9]{{0,4}}$"
     rf"|(?:^|_)(?:{_ANYWHERE})_(?!(?:[a-z0-9]{{1,32}}_){{0,4}}(?:{_HARMLESS})$)"
 )
-_EXCEPTION = rf"(?:^|_){_MODELS_UNIT}$|{_CONVERSATION}$"
+_EXCEPTION = rf"(?:^|_)(?:{_MODELS_UNIT}|{_PAGES})$|{_CONVERSATION}$"
 
 # A name without any of these cannot match: most names are done after this look.
 _TELLING = re.compile(r"pass|secret|token|key|auth|cred|cook|sess|jwt|csrf|xsrf|pwd|bearer|otp|cv[vc]|code|signature")

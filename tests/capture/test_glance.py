@@ -47,6 +47,7 @@ def test_texts_are_redacted() -> None:
         {"password": "x"},
         {1: 2},
         {"value": 1, "name": "token"},
+        {"Key": "token", "Value": "x"},
         ["--password", "x"],
         ["token", "x"],
         [float("nan")],
