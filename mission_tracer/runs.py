@@ -233,7 +233,7 @@ class Run(Bound):
             summary: What came of it, for a person; `None`: made from the result.
             payload: What came of it, for a program; `None`: the result.
         """
-        self._outcome = Outcome("succeeded", summary, payload)
+        self._end_as(Outcome("succeeded", summary, payload))
 
     @guarded()
     def fail(self, error: str | BaseException) -> None:
@@ -242,14 +242,21 @@ class Run(Bound):
         Args:
             error: Why; an exception is also logged as an `error` event with its traceback, once.
         """
-        self._outcome = Outcome("failed", error=self.reason(error))
+        self._end_as(Outcome("failed", error=self.reason(error)))
         if isinstance(error, BaseException):
             self.note_error(error, None)
 
     @guarded()
     def cancel(self) -> None:
         """Let the run end as cancelled when its block ends."""
-        self._outcome = Outcome("cancelled")
+        self._end_as(Outcome("cancelled"))
+
+    def _end_as(self, outcome: Outcome) -> None:
+        if self.is_joined:
+            said = "how a run ends is up to the process that opened it: what is said of it here is not recorded"
+            self.recorder.notices.say("warning", said, cause="foreign outcome", run=self.key)
+        elif not self._is_over("an outcome"):
+            self._outcome = outcome
 
     def reason(self, error: str | BaseException) -> str:
         """Say an error, or a reason given as text, in one line."""

@@ -221,16 +221,29 @@ def test_flushing_a_run_waits_for_that_run(api: Any) -> None:
 
 
 def test_what_comes_after_the_end_is_said_and_left_out(journal: Journal, capfd: pytest.CaptureFixture[str]) -> None:
-    """A plan, a pause or a resumption of a run that has ended would never end: it is not recorded, and that is said."""
+    """A plan, a pause or an outcome of a run that has ended would never count: it is not recorded, and that is said."""
     with mt.mission_run("m") as run:
         pass
     recorded = journal()
     run.plan("late")
     run.pause()
     run.resume()
+    run.succeed("late")
     assert journal() == recorded
     said = capfd.readouterr().err
-    assert all(f"{what} of a run that has ended is not recorded" in said for what in ("a plan", "a pause"))
+    assert all(
+        f"{what} of a run that has ended is not recorded" in said for what in ("a plan", "a pause", "an outcome")
+    )
+
+
+def test_only_who_opened_a_run_says_how_it_ends(journal: Journal, capfd: pytest.CaptureFixture[str]) -> None:
+    """A process that takes part in a run cannot end it, which it is told when it tries; its error is logged."""
+    with mt.continue_run({"mission-run": "key=abc"}) as run:
+        assert run is not None
+        run.fail(ValueError("x"))
+    [event] = [f for f in journal() if isinstance(f, facts.Event)]
+    assert json.loads(bytes(event.body))["type"] == "error"
+    assert "how a run ends is up to the process that opened it" in capfd.readouterr().err
 
 
 def test_a_wrong_timeout_waits_for_nothing(journal: Journal) -> None:
