@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from mission_tracer import facts, recorder
+from mission_tracer import _context, facts, recorder
 from mission_tracer._disk.journal import Journal
 from mission_tracer._disk.stream import Stream, utc_now
 from mission_tracer._planning.rehearsal import Rehearsal
+from mission_tracer.opening import current_run
 from mission_tracer.settings import Settings
 
 _EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
@@ -190,10 +191,13 @@ def recording(
         clock: As for `MissionRecorder`.
     """
     made = MissionRecorder(settings, deterministic=deterministic, clock=clock)
-    before = recorder.swap(made.recorder)
+    before, scope = recorder.swap(made.recorder), _context.scope.get()
     try:
         yield made
     finally:
+        run = current_run()
+        if run is not None and run.recorder is made.recorder:
+            _context.scope.set(scope)  # a test left it open; the next one is not in it
         recorder.swap(before)
         made.recorder.forget()
 

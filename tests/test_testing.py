@@ -140,6 +140,16 @@ def test_the_recorder_before_comes_back() -> None:
     assert recorder.default() is before
 
 
+def test_what_a_test_leaves_open_is_left_with_it() -> None:
+    """A run that nobody ended is not under way after the recording, and the one around that is again."""
+    with recording(), mission_run("around") as around, plan_step("s") as step:
+        with recording():
+            mission_run("left open").__enter__()
+            plan_step("left open").__enter__()
+        assert (mt.current_run(), mt.current_step()) == (around, step)
+    assert mt.current_run() is None
+
+
 def test_a_program_that_configures_itself_stays_in_the_test(tmp_path: Path) -> None:
     """`configure` in the tested program is checked, and changes nothing: nothing is sent, nothing is written."""
     with recording() as recorded:
