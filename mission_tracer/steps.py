@@ -73,7 +73,11 @@ class Step(Current):
 
     def metadata(self, /, **values: Any) -> None:
         """Note values that are sent with the step's next status; later ones of a name win."""
-        self._metadata = {**(self._metadata or {}), **values}
+        if self._ended:
+            said = "metadata of a step that has ended, or that another process entered, is not recorded"
+            self.run.recorder.notices.say("warning", said, cause="late metadata", step=self.id)
+        else:
+            self._metadata = {**(self._metadata or {}), **values}
 
     @guarded()
     def complete(self) -> None:
@@ -116,7 +120,7 @@ class Step(Current):
         try:
             if self._process != known[0] and is_elsewhere(self._process):
                 return
-            if error is None and self.keeps_result and self.run.recorder.capture.mode != "off":
+            if error is None and self.keeps_result and not self._ended and self.run.recorder.capture.mode != "off":
                 self.metadata(result=self.run.recorder.capture.result(result))
             if error is None or isinstance(error, GeneratorExit) or is_good_exit(error):
                 self._leave("completed")

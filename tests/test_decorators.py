@@ -342,6 +342,27 @@ def test_steps_end_by_hand(journal: Journal) -> None:
     assert left == [("a", "skipped", "not needed"), ("b", "failed", "no answer"), ("c", "completed", None)]
 
 
+def test_metadata_that_comes_too_late_is_said_to_be_lost(journal: Journal, capfd: pytest.CaptureFixture[str]) -> None:
+    """No status follows that it could be sent with; what a function returns after its step's end goes unsaid."""
+
+    @plan_step(capture=("result",))
+    def work() -> int:
+        step = mt.current_step()
+        assert step is not None
+        step.complete()
+        return 3
+
+    with mission_run("m"):
+        work()
+        assert "metadata" not in capfd.readouterr().err
+        with plan_step("s") as step:
+            step.metadata(a=1)
+            step.complete()
+            step.metadata(b=2)
+    assert [f.metadata for f in journal() if isinstance(f, facts.StepLeft)] == [{}, {"a": 1}]
+    assert "metadata of a step that has ended" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("wrong", ["", "  ", "..", 7, object()])
 @pytest.mark.parametrize("name", [mission_run, plan_step, tool_call])
 def test_names_must_be_names(name: Any, wrong: Any) -> None:
