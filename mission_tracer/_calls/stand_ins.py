@@ -10,11 +10,13 @@ import functools
 import inspect
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from types import FunctionType, MethodType
 from typing import Any
 
 import wrapt
 
 from mission_tracer._calls.drivers import AsyncGeneratorDriver, Block, GeneratorDriver, Scope
+from mission_tracer._calls.twin import twin
 
 
 def stand_in(target: Any, block: Block) -> Any:
@@ -64,10 +66,12 @@ class _Object(_Proxy, wrapt.ObjectProxy):  # type: ignore[type-arg]  # what it w
     def __init__(self, wrapped: Any, block: Block) -> None:
         super().__init__(wrapped)
         self._self_block = block
-        self._self_call = _caller(wrapped)
+        self._self_call = _method(wrapped, block)
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._self_call(self.__wrapped__, args, kwargs, self._self_block)
+    @property
+    def __call__(self) -> Any:
+        # Whoever asks whether an object is asynchronous looks at what is found under this name.
+        return self._self_call
 
 
 class _Bound(_Proxy, wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
@@ -98,6 +102,35 @@ class _Descriptor(_Proxy, wrapt.FunctionWrapper):  # type: ignore[type-arg]
         self._self_block = block
 
 
+class _Of:
+    """Be the block of an object's own method: what is called is the object.
+
+    Args:
+        target: The object.
+        block: Records its calls.
+    """
+
+    def __init__(self, target: Any, block: Block) -> None:
+        self._target = target
+        self._block = block
+
+    def begin(self, function: Any, args: Any, kwargs: Any, *, bound: bool) -> Scope | None:
+        return self._block.begin(self._target, args[1:], kwargs, bound=False)
+
+
+def _method(target: Any, block: Block) -> Callable[..., Any]:
+    """Return what is called in an object's place: of its own method in Python the twin."""
+    plain = inspect.getattr_static(type(target), "__call__", None)
+    own: Any = MethodType(plain, target) if isinstance(plain, FunctionType) else None
+    if type(target) is _Object:
+        own = target.__call__  # what another decorator has made
+    if isinstance(own, MethodType) and not any(ask(target) for ask in _KINDS):
+        function: Any = own.__func__
+        return MethodType(twin(function, _Of(target, block), bound=True), own.__self__)
+    call = _caller(target)
+    return lambda *args, **kwargs: call(target, args, kwargs, block)
+
+
 def _found(target: Any, name: str) -> Any:
     found: Any = sys.modules.get(getattr(target, "__module__", None) or "")
     for part in name.split("."):
@@ -111,12 +144,7 @@ def _caller(target: Any) -> Callable[[Any, Any, Any, Block], Any]:
     while isinstance(inner, functools.partial):
         inner = inner.func
     plain = inner if inspect.isroutine(inner) else type(inner).__call__
-    kinds: dict[Any, Callable[[Any, Any, Any, Block], Any]] = {
-        inspect.isasyncgenfunction: _async_generator,
-        inspect.iscoroutinefunction: _coroutine,
-        inspect.isgeneratorfunction: _generator,
-    }
-    return next((kind for ask, kind in kinds.items() if ask(inner) or ask(plain)), _result)
+    return next((kind for ask, kind in _KINDS.items() if ask(inner) or ask(plain)), _result)
 
 
 def _result(function: Any, args: Any, kwargs: Any, block: Block) -> Any:
@@ -184,3 +212,10 @@ async def _async_generated(
     while await driver.resume():
         with driver:
             driver.given = yield driver.take()
+
+
+_KINDS: dict[Callable[[Any], bool], Callable[[Any, Any, Any, Block], Any]] = {
+    inspect.isasyncgenfunction: _async_generator,
+    inspect.iscoroutinefunction: _coroutine,
+    inspect.isgeneratorfunction: _generator,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import operator
@@ -11,6 +12,7 @@ import pytest
 
 import mission_tracer as mt
 from mission_tracer._calls.stand_ins import stand_in
+from mission_tracer.testing import recording
 
 
 class Nothing:
@@ -50,6 +52,29 @@ def test_it_is_what_it_stands_in_for() -> None:
     assert set(dir(tool)) <= set(dir(proxy))
     with pytest.raises(TypeError, match="unhashable"):
         hash(proxy)
+
+
+class AsyncTool:
+    async def __call__(self, one: int) -> int:
+        return one
+
+
+def test_an_asynchronous_object_stays_one_under_two_decorators() -> None:
+    """The outer one too records what comes of awaiting it, and not that it gave a coroutine."""
+    with recording() as recorded, mt.mission_run("m"):
+        assert asyncio.run(mt.tool_call("outer")(mt.tool_call("inner")(AsyncTool()))(3)) == 3
+    assert [event.summary for event in recorded.events] == ["outer(one=3)", "inner(one=3)", "inner: 3", "outer: 3"]
+
+
+class FixedTool:
+    @staticmethod
+    def __call__(one: int) -> int:
+        return one
+
+
+def test_an_object_that_is_called_by_a_static_method() -> None:
+    """It gets no `self`."""
+    assert stand_in(FixedTool(), Nothing())(3) == 3
 
 
 @pytest.mark.parametrize("target", [len, "text".upper, operator.itemgetter(0), max])

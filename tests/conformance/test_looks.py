@@ -140,6 +140,14 @@ def test_inspect_kinds_through_partial(make: Make, dress: Decorate) -> None:
     agree(make, dress, lambda target: inspect.isasyncgenfunction(functools.partial(target, 1)))
 
 
+@each({name: OBJECTS[name] for name in OBJECTS if name.endswith("object")})
+def test_the_kind_of_an_objects_call(make: Make, dress: Decorate) -> None:
+    """Who asks what kind of function is found under `__call__`, as web frameworks do, gets the same answer."""
+    asks = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction, inspect.ismethod)
+    agree(make, dress, lambda target: [ask(target.__call__) for ask in asks])
+    agree(make, dress, lambda target: str(inspect.signature(target.__call__)))
+
+
 @each({**NAMED, "wrapped function": OBJECTS["wrapped function"]})
 def test_type(make: Make, dress: Decorate) -> None:
     """A decorated function is of the very type of functions, a decorated method of that of methods."""
