@@ -315,11 +315,26 @@ class Run(Bound):
     # ---- steps ----
 
     def enter_step(
-        self, name: str, description: str, parent: Step | None, *, repeat: Repeat | None, metadata: Mapping[str, Any]
+        self,
+        name: str,
+        description: str | None,
+        parent: Step | None,
+        *,
+        repeat: Repeat | None,
+        metadata: Mapping[str, Any],
     ) -> Step:
-        """Begin a step under a name."""
+        """Begin a step under a name.
+
+        Args:
+            name: The name.
+            description: What it is about, captured already; `None`: its name.
+            parent: The step it is a part of; `None`: none.
+            repeat: See `plan_step`.
+            metadata: Sent with the step's statuses; any values.
+        """
         stream = self.stream
         name = self.recorder.capture.name(name)
+        description = description or name
         if stream is not None and stream.shared and stream.journal.is_on_disk:
             record = functools.partial(self._record_entry, stream, name, description, parent)
             with self._lock:

@@ -248,7 +248,7 @@ class PlanStep(Block[Step]):
 
     def _enter_step(self, recording: recorder.Recorder, scope: Run | Step, name: str) -> Step:
         run, parent = (scope.run, scope) if isinstance(scope, Step) else (scope, None)
-        about = self._shown(recording.capture) if self.about else name
+        about = self._shown(recording.capture) if self.about else None
         return run.enter_step(name, about, parent, repeat=self._repeat, metadata=self._metadata)
 
     def _shown(self, capture: Capture) -> str:

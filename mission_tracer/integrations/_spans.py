@@ -165,7 +165,7 @@ class Node:
         """Make it a step."""
         run, parent = split(place)
         name = run.recorder.capture.text(self.name, max_chars=_LONGEST_NAME)
-        self.scope = run.enter_step(name, name, parent, repeat=None, metadata={})
+        self.scope = run.enter_step(name, None, parent, repeat=None, metadata={})
 
     def call_tool(self, place: Scope, arguments: Mapping[str, Any], *, call_id: str | None = None) -> None:
         """Make it a tool call, unless it is one already."""

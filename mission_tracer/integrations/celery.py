@@ -83,7 +83,8 @@ class _Tasks:
             return
         run, parent = (scope.run, scope) if isinstance(scope, Step) else (scope, None)
         name = f"{task.name.rpartition('.')[2]}-{task_id[:_ID]}"
-        step = run.enter_step(name, task.name, parent, repeat=None, metadata=_about(task, task_id))
+        about = run.recorder.capture.text(task.name)
+        step = run.enter_step(name, about, parent, repeat=None, metadata=_about(task, task_id))
         arguments = run.recorder.capture.arguments(task.run, tuple(args or ()), dict(kwargs or {}))
         if arguments:
             step.metadata(arguments=arguments)

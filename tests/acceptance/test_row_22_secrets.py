@@ -102,6 +102,8 @@ def work_with(seed: Seeds) -> None:
             except RuntimeError as error:
                 log.exception("failed: %s", seed("log record"))
                 step.fail(error)
+        with mt.plan_step(seed("step without a description")), mt.plan_step(seed("step inside")):
+            mt.log_event("inside")
         with mt.plan_step("skipped") as step:
             step.skip(seed("reason"))
         with mt.tool_call(seed("tool"), arguments={"url": f"https://joe:{seed('URL')}@example.com"}) as call:
@@ -144,7 +146,7 @@ def test_row_22_files_are_the_users_alone(api: Any, tmp_path: Path) -> None:
     """Every file of the state directory is readable by its user alone, and so are the directories."""
     with pytest.raises(ValueError, match="bad key"):
         agent("x", {})
-    assert mt.flush(20)
+    assert mt.shutdown(20)  # what is delivered is put away by then
     for path in (tmp_path / "state").rglob("*"):
         mode = stat.S_IMODE(path.stat().st_mode)
         assert mode == (0o700 if path.is_dir() else 0o600), path

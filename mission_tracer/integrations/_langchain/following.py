@@ -108,7 +108,8 @@ class Following:
             step = Step(run, left, above)
         else:
             path = node_path(namespace, name)
-            step = run.enter_step(path, parent.about.get(path, path), above, repeat=None, metadata={})
+            about = run.recorder.capture.text(parent.about[path], max_chars=1000) if path in parent.about else None
+            step = run.enter_step(path, about, above, repeat=None, metadata={})
         track = Track(key_of(run_id), "node", name, parent, step)
         track.step, track.namespace = step, namespace
         self._tracks.add(run_id, track, scope=step)
