@@ -115,10 +115,7 @@ class ToolCall:
         elif error is not None and is_good_exit(error):
             about["exited"] = True  # it ended the program, as done
         elif error is not None:
-            if not run.note_error(error, self._step_id, since=self._started, **about):
-                # It was logged where it came up: in a tool that this one called, most likely.
-                about["raised"] = raised = run.reason(error)
-                run.write_event("tool_result", f"{self._name} raised {raised}", about, self._step_id)
+            fail_call(run, self._step_id, error, about, since=self._started)
             return
         capture = run.recorder.capture
         data = None
@@ -135,3 +132,19 @@ class ToolCall:
             except Exception as error:  # noqa: BLE001 - the tool's result must not be lost with it
                 return f"reduce failed: {type(error).__name__}"
         return self._result if result is None else result
+
+
+def fail_call(run: Run, step_id: str | None, error: BaseException, about: dict[str, Any], *, since: float) -> None:
+    """Log what a call of a tool raised; an error that was logged where it came up only ends the call.
+
+    Args:
+        run: The run that it belongs to.
+        step_id: The step; `None`: none.
+        error: What was raised.
+        about: What the event's payload says of the call.
+        since: When the call began (`time.perf_counter()`).
+    """
+    if not run.note_error(error, step_id, since=since, **about):
+        # In a tool that this one called, most likely.
+        raised = run.reason(error)
+        run.write_event("tool_result", f"{about['tool']} raised {raised}", {**about, "raised": raised}, step_id)

@@ -11,6 +11,7 @@ from mission_tracer._capture import Capture
 from mission_tracer._capture.plain import type_name
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
+from mission_tracer.tools import fail_call
 
 Scope: TypeAlias = "Run | Step"
 
@@ -63,7 +64,7 @@ class Call:
         capture = run.recorder.capture
         about = {**self._about, "duration_ms": round((time.perf_counter() - self._began) * 1000, 3)}
         if error is not None:
-            run.note_error(error, self._step_id, since=self._began, **about)
+            fail_call(run, self._step_id, error, about, since=self._began)
             return
         full = capture.mode == "full"
         if full:

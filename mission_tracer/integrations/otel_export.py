@@ -179,6 +179,7 @@ def _end_call(span: Span, body: EventBody, payload: dict[str, Any], at: int) -> 
         known = {name: str(value) for name, value in told.items() if value is not None}
         if known:  # a call that was cancelled has no exception
             span.add_event("exception", known, timestamp=at)
+    if body.type == "error" or "raised" in payload:
         span.set_status(Status(StatusCode.ERROR, body.summary))
     span.end(at)
 

@@ -20,6 +20,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import tool
 
 import mission_tracer as mt
 from mission_tracer.facts import RunOpened
@@ -215,6 +216,31 @@ def test_an_error_that_a_decorator_logged_is_not_logged_again(journal: Journal) 
     with mt.mission_run("Mine"), pytest.raises(KeyError):
         RunnableLambda(look_up).invoke("nobody", through(MissionCallbackHandler()))
     assert [line for line in tell(journal()) if line[0] == "error"] == [("error", None, "KeyError: 'nobody'")]
+
+
+def test_a_tool_that_an_error_passes_through_ends(journal: Journal) -> None:
+    """A tool that called the one that raised ends too, under its own id, and says what it raised."""
+
+    @mt.tool_call
+    def look_up(name: str) -> str:
+        raise KeyError(name)
+
+    @tool
+    def research(name: str) -> str:
+        """Look for somebody."""
+        return look_up(name)
+
+    asked = {"name": "research", "args": {"name": "nobody"}, "id": "c1", "type": "tool_call"}
+    with mt.mission_run("Mine"), pytest.raises(KeyError):
+        research.invoke(asked, through(MissionCallbackHandler()))
+    assert tell(journal())[1:-1] == [
+        ("tool_call", None, "research(name='nobody')"),
+        ("tool_call", None, "look_up(name='nobody')"),
+        ("error", None, "KeyError: 'nobody'"),
+        ("tool_result", None, "research raised KeyError: 'nobody'"),
+    ]
+    said = {"tool": "research", "call_id": "c1", "raised": "KeyError: 'nobody'"}
+    assert payloads(journal(), "tool_result") == [said]
 
 
 def test_a_retriever_is_a_tool(journal: Journal) -> None:

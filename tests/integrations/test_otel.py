@@ -480,6 +480,23 @@ def test_every_failed_call_of_a_tool_is_logged(journal: Journal, tracer: trace.T
     assert [line[0] for line in tell(journal())] == ["run_opened", *["tool_call", "error"] * 6, "run_closed"]
 
 
+def test_a_tool_that_an_error_passes_through_ends(journal: Journal, tracer: trace.Tracer) -> None:
+    """A tool that called the one that raised ends too, and says what it raised."""
+
+    @mt.tool_call
+    def dial() -> None:
+        raise ConnectionError("busy")
+
+    with agent(tracer), contextlib.suppress(ConnectionError), tool(tracer, "ask", {}):
+        dial()
+    assert tell(journal())[1:-1] == [
+        ("tool_call", None, "ask()"),
+        ("tool_call", None, "dial()"),
+        ("error", None, "ConnectionError: busy"),
+        ("tool_result", None, "ask raised ConnectionError: busy"),
+    ]
+
+
 def test_a_cancelled_agent_is_cancelled(journal: Journal, tracer: trace.Tracer) -> None:
     """Cancelling an agent's task cancels its run, and says what the model had answered by then."""
 

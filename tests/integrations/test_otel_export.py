@@ -144,6 +144,26 @@ def test_however_a_tool_failed_its_span_fails(
     assert [dict(event.attributes or {}) for event in span.events] == ([] if attributes is None else [attributes])
 
 
+def test_the_span_of_a_tool_that_an_error_passes_through_fails(spans: Callable[[], Any]) -> None:
+    """The span of a tool that called the one that raised has no exception of its own, and failed all the same."""
+    mt.configure(export="otel", strict=True)
+
+    @mt.tool_call
+    def dial() -> None:
+        raise ConnectionError("busy")
+
+    @mt.tool_call
+    def ask() -> None:
+        dial()
+
+    with mt.mission_run("m"), contextlib.suppress(ConnectionError):
+        ask()
+    span = spans()["execute_tool ask"]
+    assert (span.status.status_code.name, span.status.description) == ("ERROR", "ask raised ConnectionError: busy")
+    assert [event.name for event in spans()["execute_tool dial"].events] == ["exception"]
+    assert not span.events
+
+
 def test_the_variable_switches_it_on(spans: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment variable alone switches the export on."""
     monkeypatch.setenv("MISSION_TRACER_EXPORT", "otel")

@@ -11,6 +11,7 @@ from mission_tracer._base.endings import is_cancellation
 from mission_tracer.integrations._langchain.content import answer_of, plain, tool_result
 from mission_tracer.integrations._langchain.tracks import Track
 from mission_tracer.integrations._spans import Answer, arguments_of, is_within, split
+from mission_tracer.tools import fail_call
 
 _SUMMARY = 500  # characters
 
@@ -75,7 +76,9 @@ def fail_tool(track: Track, error: BaseException) -> None:
     if is_cancellation(error):
         cancel_tool(track)
     else:
-        track.note_error(error, **track.about, duration_ms=track.duration_ms)
+        run, _ = split(track.scope)
+        about = {**track.about, "duration_ms": track.duration_ms}
+        fail_call(run, track.step_id, error, about, since=track.began)
 
 
 def cancel_tool(track: Track) -> None:
