@@ -221,7 +221,9 @@ class Node:
 
     def abandon(self, error: BaseException | None = None) -> None:
         """End everything that is open inside it."""
-        why = error or AbandonedError("it did not end before what it is a part of")
+        # A failure is that of another one inside: these did not raise it.
+        is_theirs = error is not None and is_cancellation(error)
+        why = error if is_theirs else AbandonedError("it did not end before what it is a part of")
         for child in list(self.children):
             if child.kind is Kind.MODEL and not child.silent and is_cancellation(why):
                 record_answer(child, Answer(model=child.about.get("model")), cancelled=True)

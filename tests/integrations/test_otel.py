@@ -641,6 +641,22 @@ def test_what_outlives_its_run_is_closed_with_it(
     assert len(processor._spans) == 0
 
 
+def test_what_is_open_when_its_agent_fails_did_not_fail_itself(journal: Journal, tracer: trace.Tracer) -> None:
+    """A tool call that goes on beside the one that fails ends as given up, not with the other's error."""
+    with contextlib.suppress(ConnectionError), agent(tracer):
+        beside = tracer.start_span("look", attributes={OI: "TOOL"})
+        with tool(tracer, "dial", {}):
+            raise ConnectionError("busy")
+    beside.end()
+    assert tell(journal())[1:-1] == [
+        ("tool_call", None, "look()"),
+        ("tool_call", None, "dial()"),
+        ("error", None, "ConnectionError: busy"),
+        ("error", None, "mission_tracer.AbandonedError: it did not end before what it is a part of"),
+    ]
+    assert [payload["tool"] for payload in payloads(journal(), "error")] == ["dial", "look"]
+
+
 def test_a_span_that_ends_elsewhere_is_current_no_more(journal: Journal, tracer: trace.Tracer) -> None:
     """A run whose span ends in another context is current no more for the spans that come after it."""
 
