@@ -18,6 +18,9 @@ quiet: ContextVar[bool] = ContextVar("mission_tracer.quiet", default=False)
 owner: ContextVar[int | None] = ContextVar("mission_tracer.owner", default=None)
 """The rank of the integration that records the call under way; weaker ones leave it alone (`_base.ownership`)."""
 
+call: ContextVar[Any] = ContextVar("mission_tracer.call", default=None)
+"""The tool call that a framework makes in this context (`tools.KnownCall`), or `None`; it may be over."""
+
 blocks: ContextVar[tuple[Any, ...]] = ContextVar("mission_tracer.blocks", default=())
 """The `with` blocks that are open in this context, the innermost last."""
 

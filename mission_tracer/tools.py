@@ -17,6 +17,42 @@ if TYPE_CHECKING:
 _ITEMS = 10_000  # of a generator, kept for `reduce`
 
 
+class KnownCall:
+    """A call that a framework makes, and whose integration records it.
+
+    The decorated function that is called first inside of it, by the same name and with the same arguments, is that very
+    call: it is recorded once.
+    """
+
+    __slots__ = ("_about", "_error")
+
+    def __init__(self) -> None:
+        self._about: tuple[Any, ...] | None = None
+        self._error: BaseException | None = None
+
+    def begin(self, run: Run, step_id: str | None, name: str, arguments: dict[str, Any]) -> None:
+        """Say which call it is; the arguments are captured already."""
+        self._about = (run, step_id, name, arguments)
+
+    def fail(self, error: BaseException | None) -> None:
+        """Take what the decorated function raised, if anything: the framework may keep no more of it than words."""
+        self._error = error if isinstance(error, Exception) else None
+
+    def end(self) -> BaseException | None:
+        """Be over: whatever is called from now on is another call. Return what the decorated function raised."""
+        self._about = None
+        error, self._error = self._error, None
+        return error
+
+    def is_that(self, run: Run, step_id: str | None, name: str, arguments: dict[str, Any]) -> bool:
+        """Say whether a decorated call that begins is this one; asked a second time, it is not."""
+        about, self._about = self._about, None
+        if about is None or about[:3] != (run, step_id, name):
+            return False
+        # Those that the framework leaves to their defaults, or puts in by itself, are among the function's alone.
+        return all(key in arguments and arguments[key] == value for key, value in about[3].items())
+
+
 class ToolCall:
     """Record one call of a tool: `tool_call`, then `tool_result` or `error`.
 
@@ -26,12 +62,14 @@ class ToolCall:
         arguments: What it is called with, captured already.
         keeps_result: False: of the result only that there was one.
         reduce: Makes the result of a generator from its items; `None`: it is what the generator returns.
+        known: The call that a framework makes here, which this one may be; `None`: there is none.
     """
 
     __slots__ = (
         "_id",
         "_items",
         "_keeps_result",
+        "_known",
         "_name",
         "_process",
         "_reduce",
@@ -49,6 +87,7 @@ class ToolCall:
         *,
         keeps_result: bool = True,
         reduce: Callable[[list[Any]], Any] | None = None,
+        known: KnownCall | None = None,
     ) -> None:
         self._keeps_result = keeps_result
         self._reduce = reduce
@@ -60,10 +99,16 @@ class ToolCall:
         self._result: Any = None
         self._started = time.perf_counter()
         self._process = process_id()
-        if self._run is not None and self._run.stream is not None:
-            self._id = self._run.stream.name_call()
-            self._name = self._run.recorder.capture.name(name)
-            self._begin(self._run, arguments)
+        self._known: KnownCall | None = None
+        run = self._run
+        if run is None or run.stream is None:
+            return
+        self._name = run.recorder.capture.name(name)
+        if known is not None and known.is_that(run, self._step_id, self._name, arguments):
+            self._known, self._run = known, None
+        else:
+            self._id = run.stream.name_call()
+            self._begin(run, arguments)
 
     def _begin(self, run: Run, arguments: dict[str, Any]) -> None:
         said = run.recorder.capture.call(self._name, arguments)
@@ -106,6 +151,8 @@ class ToolCall:
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Log what came of the call."""
         run = self._run
+        if self._known is not None:
+            self._known.fail(error)
         if run is None or run.stream is None or is_elsewhere(self._process):
             return
         duration = int((time.perf_counter() - self._started) * 1_000_000) / 1000

@@ -28,7 +28,7 @@ from mission_tracer.opening import open_run
 from mission_tracer.plans import PlanItem, plan_items
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
-from mission_tracer.tools import ToolCall
+from mission_tracer.tools import KnownCall, ToolCall
 
 if TYPE_CHECKING:
     from mission_tracer._capture import Capture
@@ -283,7 +283,7 @@ class ToolCalls(Block[ToolCall]):
             _say_outside(recording, "tool_call")
             return None
         arguments = _arguments(recording, function, args, kwargs, bound=bound) if "args" in self._keeps else {}
-        return self._call(scope, self._name or _name_of(function), arguments)
+        return self._call(scope, self._name or _name_of(function), arguments, _context.call.get())
 
     def _begin_block(self, recording: recorder.Recorder) -> ToolCall | None:
         scope = _context.current()
@@ -293,8 +293,11 @@ class ToolCalls(Block[ToolCall]):
         given = self._arguments if "args" in self._keeps else None
         return self._call(scope, self._name or "tool", recording.capture.named(given or {}))
 
-    def _call(self, scope: Run | Step, name: str, arguments: dict[str, Any]) -> ToolCall:
-        return ToolCall(scope, name, arguments, keeps_result="result" in self._keeps, reduce=self._reduce)
+    def _call(
+        self, scope: Run | Step, name: str, arguments: dict[str, Any], known: KnownCall | None = None
+    ) -> ToolCall:
+        keeps_result = "result" in self._keeps
+        return ToolCall(scope, name, arguments, keeps_result=keeps_result, reduce=self._reduce, known=known)
 
     def _silent(self, recording: recorder.Recorder) -> ToolCall:
         return ToolCall(None, self._name or "", {})

@@ -11,7 +11,7 @@ from mission_tracer._capture import Capture
 from mission_tracer._capture.plain import type_name
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
-from mission_tracer.tools import fail_call
+from mission_tracer.tools import KnownCall, fail_call
 
 Scope: TypeAlias = "Run | Step"
 
@@ -36,17 +36,26 @@ class Call:
         arguments: What it is called with.
         call_id: The framework's id of the call; `None`: one of ours.
         began: When it began, by `time.perf_counter`.
+        known: Told what it is, for a decorated function inside that is this very call; `None`: there can be none.
     """
 
-    __slots__ = ("_about", "_began", "_run", "_step_id")
+    __slots__ = ("_about", "_began", "_known", "_run", "_step_id")
 
     def __init__(
-        self, place: Scope, name: str, arguments: Mapping[str, Any], *, call_id: str | None, began: float
+        self,
+        place: Scope,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        call_id: str | None,
+        began: float,
+        known: KnownCall | None = None,
     ) -> None:
         run, step = split(place)
         self._run = run
         self._step_id = step.id if step is not None else None
         self._began = began
+        self._known = known
         self._about: dict[str, Any] = {}
         if run.stream is None:
             return
@@ -55,6 +64,8 @@ class Call:
         self._about = {"tool": capture.text(name), "call_id": call_id or run.stream.name_call()}
         said = capture.call(self._about["tool"], shown)
         run.write_event("tool_call", said, {**self._about, "arguments": shown}, self._step_id)
+        if known is not None:
+            known.begin(run, self._step_id, self._about["tool"], shown)
 
     def end(self, result: Any, error: BaseException | None) -> None:
         """Log what came of it."""
@@ -63,9 +74,14 @@ class Call:
             return
         capture = run.recorder.capture
         about = {**self._about, "duration_ms": round((time.perf_counter() - self._began) * 1000, 3)}
+        raised = self._known.end() if self._known is not None else None
+        if raised is not None and error is not None and error.__traceback__ is None:
+            error = raised  # of the framework's only words are left
         if error is not None:
             fail_call(run, self._step_id, error, about, since=self._began)
             return
+        if raised is not None:  # and handled before the framework heard of it
+            run.note_error(raised, self._step_id, since=self._began, tool=about["tool"])
         full = capture.mode == "full"
         if full:
             about["result"] = capture.value(result)

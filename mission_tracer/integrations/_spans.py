@@ -27,6 +27,7 @@ from mission_tracer.integrations._span_events import (
 from mission_tracer.opening import open_run
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
+from mission_tracer.tools import KnownCall
 
 __all__ = [
     "AbandonedError",
@@ -89,6 +90,7 @@ class Node:
         "here",
         "is_late",
         "kind",
+        "known",
         "logged",
         "name",
         "parent",
@@ -106,6 +108,7 @@ class Node:
         self.kind = kind
         self.scope: Scope | None = None  # the run or step it is
         self.call: Call | None = None  # the tool call it is
+        self.known = KnownCall()  # for a decorated function that is the same call
         self.answer: str | None = None  # the last text a model answered inside it
         self.children: set[Node] = set()
         self.about: dict[str, Any] = {}  # what an error of it says beside itself
@@ -170,7 +173,7 @@ class Node:
     def call_tool(self, place: Scope, arguments: Mapping[str, Any], *, call_id: str | None = None) -> None:
         """Make it a tool call, unless it is one already."""
         if self.call is None and not self.ended:
-            self.call = Call(place, self.name, arguments, call_id=call_id, began=self.began)
+            self.call = Call(place, self.name, arguments, call_id=call_id, began=self.began, known=self.known)
 
     def hold(self, variable: Any, value: Any) -> None:
         """Set a context variable until the span ends."""
@@ -221,9 +224,9 @@ class Node:
 
     def abandon(self, error: BaseException | None = None) -> None:
         """End everything that is open inside it."""
-        # A failure is that of another one inside: these did not raise it.
-        is_theirs = error is not None and is_cancellation(error)
-        why = error if is_theirs else AbandonedError("it did not end before what it is a part of")
+        why: BaseException = AbandonedError("it did not end before what it is a part of")
+        if error is not None and is_cancellation(error):  # a failure is that of another one inside
+            why = error
         for child in list(self.children):
             if child.kind is Kind.MODEL and not child.silent and is_cancellation(why):
                 record_answer(child, Answer(model=child.about.get("model")), cancelled=True)

@@ -121,6 +121,7 @@ class MissionTracingProcessor(TracingProcessor):
             node.about = {"model": data.model} if getattr(data, "model", None) else {}
             node.hold(_context.owner, Rank.FRAMEWORK)
         elif kind is Kind.TOOL:
+            node.hold(_context.call, node.known)
             self._begin_call(span, node)
 
     @guarded()

@@ -201,6 +201,8 @@ class MissionSpanProcessor(SpanProcessor):
             node.hold(_held, node)
         elif node.kind is Kind.MODEL:
             node.hold(_context.owner, Rank.SPAN)
+        elif node.kind is Kind.TOOL:
+            node.hold(_context.call, node.known)
 
     def _place_ancestors(self, node: Node) -> None:
         """Settle, the outermost first, what the spans are that a span is a part of.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +15,7 @@ pytest.importorskip("langchain")
 import langgraph.pregel.main as pregel
 from langchain.agents import create_agent
 from langchain_core.runnables import RunnableLambda
-from langchain_core.tools import tool
+from langchain_core.tools import ToolException, tool
 from langchain_core.tracers import context as hooks
 
 import mission_tracer as mt
@@ -24,7 +26,7 @@ from mission_tracer.integrations import _coverage
 from mission_tracer.integrations.langchain import MissionCallbackHandler
 
 from .langchain_fakes import ScriptedModel, add, calls, hand_written, model, question, talker, through
-from .telling import runs, tell
+from .telling import payloads, runs, tell
 
 Journal = Callable[[], list[Any]]
 PATCHED = ("get_sync_graph_callback_manager_for_config", "get_async_graph_callback_manager_for_config")
@@ -195,6 +197,148 @@ def test_a_tool_that_calls_an_agent(journal: Journal) -> None:
     inner = [line[1:] for line in tell(journal()) if line[0] == "step_entered" and line[2] is not None]
     once = ["tools.model", "tools.tools", "tools.model-2"]
     assert inner == [(name, "tools") for name in [*once, "tools.model-3", "tools.tools-2", "tools.model-4"]]
+
+
+def asked(name: str, /, **arguments: Any) -> dict[str, Any]:
+    return {"name": name, "args": arguments, "id": "c1", "type": "tool_call"}
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+def test_a_decorated_function_that_is_a_tool_is_one_call(journal: Journal, how: str) -> None:
+    """A function with both decorators is one call, with the model's id, also where it has more arguments than asked."""
+    mt.instrument("langchain")
+
+    @tool
+    @mt.tool_call
+    def look_up(name: str, most: int = 3) -> list[str]:
+        """Look for somebody."""
+        return [name] * most
+
+    @tool
+    @mt.tool_call
+    async def ring(number: str) -> str:
+        """Call somebody."""
+        return f"{number} answered"
+
+    with mt.mission_run("Mine"), mt.plan_step("search"):
+        if how == "invoke":
+            look_up.invoke(asked("look_up", name="Ann"))
+        else:
+            asyncio.run(look_up.ainvoke(asked("look_up", name="Ann")))
+            asyncio.run(ring.ainvoke(asked("ring", number="1")))
+    told = [
+        ("tool_call", "search", "look_up(name='Ann')"),
+        ("tool_result", "search", "look_up: 3 items: Ann, Ann, Ann"),
+    ]
+    if how == "ainvoke":
+        told += [("tool_call", "search", "ring(number='1')"), ("tool_result", "search", "ring: 1 answered")]
+    assert tell(journal())[2:-2] == told
+    assert {payload["call_id"] for kind in ("tool_call", "tool_result") for payload in payloads(journal(), kind)} == {
+        "c1"
+    }
+
+
+@pytest.mark.parametrize("handles", [False, True])
+def test_a_decorated_tool_that_fails_is_one_error(journal: Journal, handles: bool) -> None:
+    """Its error is logged once and as it was raised, also where the framework makes words of it for the model."""
+    mt.instrument("langchain")
+
+    @tool
+    @mt.tool_call
+    def look_up(name: str) -> str:
+        """Look for somebody."""
+        raise ToolException(name)
+
+    look_up.handle_tool_error = handles
+    with mt.mission_run("Mine"), contextlib.suppress(ToolException):
+        look_up.invoke(asked("look_up", name="nobody"))
+    assert tell(journal())[1:-1] == [
+        ("tool_call", None, "look_up(name='nobody')"),
+        ("error", None, "langchain_core.tools.base.ToolException: nobody"),
+    ]
+    [error] = payloads(journal(), "error")
+    assert (error["call_id"], error["error"]["message"]) == ("c1", "nobody")
+
+
+def test_an_error_that_a_tool_handles_itself_is_kept(journal: Journal) -> None:
+    """What a decorated function raised is logged also if the tool around it, of the same name, gives something else."""
+    mt.instrument("langchain")
+
+    @mt.tool_call(name="look_up")
+    def search(name: str) -> str:
+        raise KeyError(name)
+
+    @tool
+    def look_up(name: str) -> str:
+        """Look for somebody."""
+        try:
+            return search(name)
+        except KeyError:
+            return "nobody"
+
+    with mt.mission_run("Mine"):
+        look_up.invoke(asked("look_up", name="Ann"))
+    assert tell(journal())[1:-1] == [
+        ("tool_call", None, "look_up(name='Ann')"),
+        ("error", None, "KeyError: 'Ann'"),
+        ("tool_result", None, "look_up: nobody"),
+    ]
+
+
+def test_another_call_of_the_same_name_is_a_call_of_its_own(journal: Journal) -> None:
+    """A call is another one in a step, in a block, after another call, with other arguments, and the second time."""
+    mt.instrument("langchain")
+
+    @mt.tool_call(name="look_up")
+    def search(name: str) -> str:
+        return name
+
+    @mt.tool_call
+    def check(name: str) -> None: ...
+
+    @tool
+    def look_up(name: str, how: str) -> str:
+        """Look for somebody."""
+        if how == "in a step":
+            with mt.plan_step("inner"):
+                search(name)
+        elif how == "a block":
+            with mt.tool_call("look_up", arguments={"name": name, "how": how}):
+                pass
+        elif how == "after another":
+            check(name)
+            search(name)
+        else:
+            search(name if how == "twice" else how)
+            search(name)
+        return name
+
+    whole = {"in a step": 2, "a block": 2, "after another": 2, "other": 3, "twice": 3}
+    for how, count in whole.items():
+        with mt.mission_run(how):
+            look_up.invoke(asked("look_up", name="Ann", how=how))
+        told = [line for line in runs(journal())[-1] if line[0] == "tool_call" and line[2].startswith("look_up")]
+        assert len(told) == count, how
+
+
+def test_after_its_tool_a_decorated_call_is_a_call_of_its_own(journal: Journal) -> None:
+    """A tool that is over, or given up, has no part in what is called later."""
+    mt.instrument("langchain")
+
+    @mt.tool_call
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    @tool("add")
+    def sums(a: int, b: int) -> int:
+        """Add two numbers."""
+        return a + b
+
+    with mt.mission_run("Mine"):
+        sums.invoke(asked("add", a=1, b=2))
+        add(1, 2)
+        assert _context.call.get() is None
+    assert [line[0] for line in tell(journal())[1:-1]] == ["tool_call", "tool_result"] * 2
 
 
 def test_a_recorder_that_is_off(journal: Journal) -> None:

@@ -172,6 +172,29 @@ def test_a_loop_is_recorded_whole(journal: Journal, processor: MissionTracingPro
     assert result["result"] == 3
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_decorated_function_that_is_a_tool_is_one_call(
+    journal: Journal, processor: MissionTracingProcessor, fails: bool
+) -> None:
+    """A function with both decorators is one call, with the model's id, and its error is the one that it raised."""
+
+    @function_tool
+    @mt.tool_call
+    def look_up(name: str) -> str:
+        if fails:
+            raise KeyError(name)
+        return name
+
+    asked = completion(calls=[("c1", "look_up", '{"name": "Ann"}')])
+    run(Agent(name="Scout", model=chat_model([asked, completion("Done.")]), tools=[look_up]))
+    assert tell(journal())[3:5] == [
+        ("tool_call", "Scout", "look_up(name='Ann')"),
+        ("error", "Scout", "KeyError: 'Ann'") if fails else ("tool_result", "Scout", "look_up: Ann"),
+    ]
+    assert [line[0] for line in tell(journal())[5:]] == ["message", "step_left", "run_closed"]
+    assert payloads(journal(), "error" if fails else "tool_result")[0]["call_id"] == "c1"
+
+
 def test_calls_that_are_asked_for_twice_have_an_id_each(journal: Journal, processor: MissionTracingProcessor) -> None:
     """Equal calls of one answer have the ids that the model gave them; one it is not known to have asked for, ours."""
     asked = [("c1", "add", '{"a": 1, "b": 2}'), ("c2", "add", '{"b": 2, "a": 1}')]

@@ -118,6 +118,30 @@ def test_a_loop_reaches_the_api(api: Any, switch: Any) -> None:
     ]
 
 
+def test_a_decorated_function_that_is_a_tool_is_one_call(journal: Journal, switch: Callable[..., Any]) -> None:
+    """A function with both decorators is one call, with the model's id, on whatever thread it runs."""
+    switch()
+
+    def calls_one(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        asked = ToolCallPart("look_up", {"name": "Ann"}, "c1")
+        return ModelResponse(parts=[asked] if len(messages) == 1 else [TextPart("Done.")])
+
+    agent = Agent(FunctionModel(calls_one), name="Scout")
+
+    @agent.tool_plain
+    @mt.tool_call
+    def look_up(name: str, most: int = 3) -> str:
+        return name
+
+    assert run(agent) == "Done."
+    assert tell(journal())[2:4] == [
+        ("tool_call", None, "look_up(name='Ann')"),
+        ("tool_result", None, "look_up: Ann"),
+    ]
+    assert [line[0] for line in tell(journal())[4:]] == ["message", "run_closed"]
+    assert payloads(journal(), "tool_result")[0]["call_id"] == "c1"
+
+
 def test_an_error_that_surfaces_twice_is_logged_once(journal: Journal, switch: Any) -> None:
     """What a tool raises fails call and run, is logged once, and reaches the caller unchanged."""
     mt.configure(strict=True)

@@ -31,11 +31,13 @@ def start_tool(track: Track, arguments: Mapping[str, Any], call_id: str | None) 
         return
     capture = run.recorder.capture
     track.about = {"tool": capture.text(track.name), "call_id": call_id or run.stream.name_call()}
+    shown = arguments_of(capture, {name: plain(value) for name, value in arguments.items()})
+    if track.known is not None:
+        track.known.begin(run, track.step_id, track.about["tool"], shown)
     resumed = track.parent.resumption() if track.parent is not None else None
     if resumed is not None and call_id in resumed.calls:
         resumed.calls.remove(call_id)
         return
-    shown = arguments_of(capture, {name: plain(value) for name, value in arguments.items()})
     said = capture.call(track.about["tool"], shown)
     run.write_event("tool_call", said, {**track.about, "arguments": shown}, track.step_id)
 
@@ -54,6 +56,9 @@ def end_tool(track: Track, output: Any) -> Any:
     run, _ = split(track.scope)
     capture = run.recorder.capture
     result, failed = tool_result(output)
+    if failed and track.raised is not None:
+        fail_tool(track, track.raised)
+        return result
     about = {**track.about, "duration_ms": track.duration_ms}
     if failed:
         message = capture.text(result, max_chars=2000)
@@ -62,6 +67,8 @@ def end_tool(track: Track, output: Any) -> Any:
         said = capture.text(f"{about['tool']}: {message}", max_chars=_SUMMARY)
         run.write_event("error", said, about, track.step_id)
         return result
+    if track.raised is not None:  # and handled before the framework heard of it
+        track.note_error(track.raised, tool=about["tool"])
     full = capture.mode == "full"
     if full:
         about["result"] = capture.value(result)

@@ -67,12 +67,14 @@ class Place:
         scope: The run or step to make current; `None`: the current one stays.
         owns: True: integrations that know less of the call leave it alone.
         inner: True: it becomes the innermost chain or tool.
+        call: The call of a tool that it is; `None`: it is none.
     """
 
-    __slots__ = ("_before", "_mark", "_task", "holder", "is_inner", "outer", "scope")
+    __slots__ = ("_before", "_call", "_mark", "_task", "holder", "is_inner", "outer", "scope")
 
-    def __init__(self, holder: Holder, scope: Any, *, owns: bool, inner: bool) -> None:
+    def __init__(self, holder: Holder, scope: Any, *, owns: bool, inner: bool, call: Any = None) -> None:
         self.holder = holder
+        self._call = call
         self.is_inner = inner
         self.scope = scope
         self._task = _current_task()
@@ -85,6 +87,8 @@ class Place:
             self._take(here, self)
         if self._mark is not None:
             self._take(_context.owner, self._mark)
+        if call is not None:
+            self._take(_context.call, call)
         # What is over must not be held: a chain of it would grow for as long as the context lives.
         while self.outer is not None and not self.outer.holder.is_open:
             self.outer = self.outer.outer
@@ -123,6 +127,8 @@ class Place:
             self._give(here, self)
         if self._mark is not None:
             self._give(_context.owner, self._mark)
+        if self._call is not None:
+            self._give(_context.call, self._call)
 
     def _give(self, variable: ContextVar[Any], value: Any) -> None:
         """Set a variable back, past everything that is over by now, unless something else is there."""

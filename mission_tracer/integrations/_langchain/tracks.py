@@ -27,6 +27,7 @@ from mission_tracer.integrations._model_streams import Pieces
 from mission_tracer.integrations._spans import AbandonedError, Scope, is_within, split
 from mission_tracer.runs import Run
 from mission_tracer.steps import Step
+from mission_tracer.tools import KnownCall
 
 Kind: TypeAlias = Literal["chain", "node", "tool", "model"]
 
@@ -70,10 +71,12 @@ class Track:
         "is_stream",
         "key",
         "kind",
+        "known",
         "name",
         "namespace",
         "parent",
         "place",
+        "raised",
         "resumed",
         "run",
         "said",
@@ -93,6 +96,8 @@ class Track:
         self.run: Run | None = None  # the run it opened
         self.step: Step | None = None  # the step it entered
         self.place: Place | None = None
+        self.known = KnownCall() if kind == "tool" else None  # for a decorated function that is the same call
+        self.raised: BaseException | None = None  # and what that raised
         self.children: dict[int, Track] = {}
         self.about: dict[str, Any] = {}
         self.said = Pieces()  # the words of a model that streams its answer
@@ -215,7 +220,7 @@ class Tracks:
         self._watch(run_id, track)
         self._open[track.key] = track
         wanted = scope if scope is not None and _context.current() is not scope else None
-        track.place = Place(track, wanted, owns=owns, inner=inner)
+        track.place = Place(track, wanted, owns=owns, inner=inner, call=track.known)
 
     def _watch(self, run_id: Any, track: Track) -> None:
         """Notice when a call is given up: a model or tool that is cancelled while it is awaited tells no handler."""
@@ -258,6 +263,8 @@ class Tracks:
             # What goes on in the background is recorded as long as its run is.
             above.children.update(track.children)
         track.is_open = False
+        if track.known is not None:
+            track.raised = track.known.end()
         track.watches.clear()
         if track.place is not None:
             track.place.leave()
