@@ -90,19 +90,23 @@ class Call:
         run.write_event("tool_result", capture.text(said, max_chars=500), about, self._step_id)
 
 
-def write_answer(place: Scope, answer: Answer, *, cancelled: bool = False) -> None:
+def write_answer(
+    place: Scope, answer: Answer, *, cancelled: bool = False, name: str = "the model", duration_ms: float | None = None
+) -> None:
     """Log what a model answered, as an event of type `message`.
 
     Args:
         place: The run or step it belongs to.
         answer: What it answered, or had answered when it was cancelled.
         cancelled: True: nobody waited for all of it.
+        name: What the model is called where it is not known which one it is.
+        duration_ms: How long it took, in milliseconds; `None`: that is not told.
     """
     run, step = split(place)
     full = run.recorder.capture.mode == "full"
     calls = answer.tool_calls if full else [{**call, "arguments": None} for call in answer.tool_calls]
     names = ", ".join(str(call["name"]) for call in calls)
-    model = answer.model or "the model"
+    model = answer.model or name
     otherwise = f"calls tools {names}" if names else f"{model} was cancelled" if cancelled else f"{model} answered"
     payload = {
         "model": answer.model,
@@ -110,10 +114,11 @@ def write_answer(place: Scope, answer: Answer, *, cancelled: bool = False) -> No
         "text": answer.text if full else None,
         "tool_calls": [{key: value for key, value in call.items() if value is not None} for call in calls],
         "usage": answer.usage,
+        "duration_ms": duration_ms,
         "cancelled": cancelled,
     }
     run.log_event(
-        (answer.text if full else "") or otherwise,
+        answer.text if full and answer.text.strip() else otherwise,
         type="message",
         payload={key: value for key, value in payload.items() if value},
         step=step,

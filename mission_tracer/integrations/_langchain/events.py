@@ -10,6 +10,7 @@ from mission_tracer import _context
 from mission_tracer._base.endings import is_cancellation
 from mission_tracer.integrations._langchain.content import answer_of, plain, tool_result
 from mission_tracer.integrations._langchain.tracks import Track
+from mission_tracer.integrations._span_events import write_answer
 from mission_tracer.integrations._spans import Answer, arguments_of, is_within, split
 from mission_tracer.tools import fail_call
 
@@ -138,20 +139,4 @@ def _so_far(track: Track, response: Any) -> Answer:
 
 
 def _write_answer(track: Track, answer: Answer, *, cancelled: bool) -> None:
-    run, _ = split(track.scope)
-    full = run.recorder.capture.mode == "full"
-    calls = answer.tool_calls if full else [{**call, "arguments": None} for call in answer.tool_calls]
-    names = ", ".join(str(call["name"]) for call in calls)
-    model = answer.model or track.name
-    otherwise = f"calls tools {names}" if names else f"{model} was cancelled" if cancelled else f"{model} answered"
-    payload = {
-        "model": answer.model,
-        "provider": answer.provider,
-        "text": answer.text if full else None,
-        "tool_calls": [{name: value for name, value in call.items() if value is not None} for call in calls],
-        "usage": answer.usage,
-        "duration_ms": track.duration_ms,
-        "cancelled": cancelled,
-    }
-    said = answer.text if full and answer.text.strip() else otherwise
-    track.write("message", said, {name: value for name, value in payload.items() if value})
+    write_answer(track.scope, answer, cancelled=cancelled, name=track.name, duration_ms=track.duration_ms)
