@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mission_tracer._base.endings import is_good_exit
+from mission_tracer._base.endings import is_good_exit, is_pause
 from mission_tracer._base.forks import is_elsewhere, process_id
 from mission_tracer._base.guard import guarded
 from mission_tracer.steps import Step
@@ -161,6 +161,11 @@ class ToolCall:
             about["abandoned"] = True  # its consumer had enough
         elif error is not None and is_good_exit(error):
             about["exited"] = True  # it ended the program, as done
+        elif error is not None and is_pause(error):
+            # What it waits for, the graph tells; then it is called again.
+            said = f"{self._name} was interrupted"
+            run.write_event("tool_result", said, {**about, "interrupted": True}, self._step_id)
+            return
         elif error is not None:
             fail_call(run, self._step_id, error, about, since=self._started)
             return

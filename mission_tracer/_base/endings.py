@@ -34,6 +34,12 @@ def is_task_cancellation(error: BaseException) -> bool:
     )
 
 
+def is_pause(error: BaseException) -> bool:
+    """Say whether an exception is LangGraph's way to leave a node, to call it again later or to go on elsewhere."""
+    errors = sys.modules.get("langgraph.errors")
+    return errors is not None and isinstance(error, getattr(errors, "GraphBubbleUp", ()))
+
+
 def is_good_exit(error: BaseException) -> bool:
     """Say whether an exception ends the program as done: `sys.exit()` with no code, or with 0.
 

@@ -245,6 +245,32 @@ def test_a_tool_that_asks(journal: Journal) -> None:
     ]
 
 
+def test_a_decorated_function_that_asks(journal: Journal) -> None:
+    """A call inside of a node that waits for an answer did not fail: it ends as interrupted, and is made again."""
+
+    @mt.tool_call
+    def confirm(price: int) -> str:
+        return str(interrupt(f"Is {price} fine?"))
+
+    def book(state: Any) -> Any:
+        return {"answer": confirm(350)}
+
+    graph: Any = StateGraph(dict)
+    graph.add_node(book)
+    graph.add_edge(START, "book")
+    booking, config = graph.compile(checkpointer=InMemorySaver(), name="Book"), on("t", MissionCallbackHandler())
+    booking.invoke({}, config)
+    booking.invoke(Command(resume="yes"), config)
+    told = [line for line in tell(journal()) if line[0] in {"tool_call", "tool_result", "error"}]
+    assert told == [
+        ("tool_call", "book", "confirm(price=350)"),
+        ("tool_result", "book", "confirm was interrupted"),
+        ("tool_call", "book", "confirm(price=350)"),
+        ("tool_result", "book", "confirm: yes"),
+    ]
+    assert [payload.get("interrupted") for payload in payloads(journal(), "tool_result")] == [True, None]
+
+
 def step_of(found: list[Any], summary: str) -> str:
     return str(next(line[1] for line in found if line[2:] == (summary,)))
 
