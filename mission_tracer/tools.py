@@ -18,7 +18,7 @@ _ITEMS = 10_000  # of a generator, kept for `reduce`
 
 
 class KnownCall:
-    """A call that a framework makes, and whose integration records it.
+    """A call of a tool, or of what is a step, that a framework makes, and whose integration records it.
 
     The decorated function that is called first inside of it, by the same name and with the same arguments, is that very
     call: it is recorded once.
@@ -30,8 +30,8 @@ class KnownCall:
         self._about: tuple[Any, ...] | None = None
         self._error: BaseException | None = None
 
-    def begin(self, run: Run, step_id: str | None, name: str, arguments: dict[str, Any]) -> None:
-        """Say which call it is; the arguments are captured already."""
+    def begin(self, run: Run, step_id: str | None, name: str, arguments: dict[str, Any] | None) -> None:
+        """Say which call it is; the arguments are captured already, `None`: it is the step itself."""
         self._about = (run, step_id, name, arguments)
 
     def fail(self, error: BaseException | None) -> None:
@@ -47,10 +47,15 @@ class KnownCall:
     def is_that(self, run: Run, step_id: str | None, name: str, arguments: dict[str, Any]) -> bool:
         """Say whether a decorated call that begins is this one; asked a second time, it is not."""
         about, self._about = self._about, None
-        if about is None or about[:3] != (run, step_id, name):
+        if about is None or about[3] is None or about[:3] != (run, step_id, name):
             return False
         # Those that the framework leaves to their defaults, or puts in by itself, are among the function's alone.
         return all(key in arguments and arguments[key] == value for key, value in about[3].items())
+
+    def is_that_step(self, step: Step, name: str) -> bool:
+        """Say whether a decorated step that begins inside of a step is this one; asked a second time, it is not."""
+        about, self._about = self._about, None
+        return about == (step.run, step.id, name, None)
 
 
 class ToolCall:

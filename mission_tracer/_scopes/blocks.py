@@ -229,12 +229,22 @@ class PlanStep(Block[Step]):
         if scope is None:
             _say_outside(recording, "plan_step")
             return None
-        step = self._enter_step(recording, scope, self._name or _name_of(function))
+        name, known = self._name or _name_of(function), _context.call.get()
+        if known is not None and isinstance(scope, Step) and known.is_that_step(scope, name):
+            scope.metadata(**self._metadata)
+            self._keep(recording, scope, function, args, kwargs, bound=bound)
+            return None
+        step = self._enter_step(recording, scope, name)
+        self._keep(recording, step, function, args, kwargs, bound=bound)
+        return step
+
+    def _keep(
+        self, recording: recorder.Recorder, step: Step, function: Any, args: Any, kwargs: Any, *, bound: bool
+    ) -> None:
         if self._keeps:
             step.keeps_result = "result" in self._keeps
             if "args" in self._keeps and (given := _arguments(recording, function, args, kwargs, bound=bound)):
                 step.metadata(arguments=given)
-        return step
 
     def _begin_block(self, recording: recorder.Recorder) -> Step | None:
         scope = _context.current()

@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 
 import mission_tracer as mt
 from mission_tracer import _context
-from mission_tracer.facts import PlanDeclared, RunOpened, StepEntered
+from mission_tracer.facts import PlanDeclared, RunOpened, StepEntered, StepLeft
 from mission_tracer.integrations.langchain import MissionCallbackHandler
 
 from .langchain_fakes import talker, through
@@ -112,6 +112,45 @@ def test_nodes_are_steps_and_decorators_nest(journal: Journal, how: str) -> None
         asyncio.run(consume())
     assert tell(journal()) == FOUND
     assert handler.under_way == 0
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+def test_a_decorated_function_that_is_a_node_is_one_step(journal: Journal, how: str) -> None:
+    """A node whose function is a step of ours by the same name is one step, with what the decorator keeps."""
+
+    @mt.plan_step(metadata={"team": "north"}, capture=["args", "result"])
+    def find(state: Any) -> Any:
+        mt.log_event("looking")
+        return {"city": "Chicago"}
+
+    @mt.plan_step("call each")
+    def ring(state: Any) -> Any:
+        return {}
+
+    given: Any = StateGraph(dict)
+    given.add_sequence([find, ring])
+    given.add_edge(START, "find")
+    compiled: Any = given.compile(name="Agent")
+    mt.instrument("langchain")
+    if how == "invoke":
+        compiled.invoke({"city": "?"})
+    else:
+        asyncio.run(compiled.ainvoke({"city": "?"}))
+    assert tell(journal())[2:-1] == [
+        ("step_entered", "find", None),
+        ("custom", "find", "looking"),
+        ("step_left", "find", "completed"),
+        ("step_entered", "ring", None),
+        ("step_entered", "call each", "ring"),
+        ("step_left", "call each", "completed"),
+        ("step_left", "ring", "completed"),
+    ]
+    [left] = [fact for fact in journal() if isinstance(fact, StepLeft) and fact.step_id == "find"]
+    assert left.metadata == {
+        "team": "north",
+        "arguments": {"state": {"city": "?"}},
+        "result": {"city": "Chicago"},
+    }
 
 
 def test_the_plan_is_read_from_the_graph(journal: Journal) -> None:

@@ -112,6 +112,8 @@ class Following:
             step = run.enter_step(path, about, above, repeat=None, metadata={})
         track = Track(key_of(run_id), "node", name, parent, step)
         track.step, track.namespace = step, namespace
+        if track.known is not None:
+            track.known.begin(run, step.id, name, None)
         self._tracks.add(run_id, track, scope=step)
 
     def end_chain(self, run_id: Any, outputs: Any, error: BaseException | None) -> None:
@@ -131,7 +133,7 @@ class Following:
             self._runs.end(track, outputs, error)
         elif error is None or is_bubble(error):
             if error is None or not is_interrupt(error):
-                track.step.end()
+                track.step.end(outputs)
         else:
             track.step.end(None, error)
 

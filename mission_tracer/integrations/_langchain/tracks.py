@@ -96,7 +96,7 @@ class Track:
         self.run: Run | None = None  # the run it opened
         self.step: Step | None = None  # the step it entered
         self.place: Place | None = None
-        self.known = KnownCall() if kind == "tool" else None  # for a decorated function that is the same call
+        self.known = KnownCall() if kind in {"node", "tool"} else None  # for a decorated function that is the same call
         self.raised: BaseException | None = None  # and what that raised
         self.children: dict[int, Track] = {}
         self.about: dict[str, Any] = {}
