@@ -131,7 +131,7 @@ def in_words(error: Exception) -> str:
     """Say in one line what went wrong, and the mend where there is one."""
     if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx is not None else "mission-tracer"
-        return f"{error.format_message()} See: {where} --help"
+        return f"{error.format_message().rstrip().removesuffix('.')}. See: {where} --help"
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, OSError) and error.filename and error.strerror:

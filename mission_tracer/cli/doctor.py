@@ -26,7 +26,7 @@ from mission_tracer._version import VERSION
 from mission_tracer.cli._inside.pen import ENCLOSED, PARENT
 from mission_tracer.cli._inside.place import directory, readable
 from mission_tracer.cli._reading.journals import all_books
-from mission_tracer.cli.command import command
+from mission_tracer.cli.command import DAY, Seconds, command
 from mission_tracer.cli.output import clip, coloured, json_option, plural, print_json
 from mission_tracer.errors import ConfigurationError, explain
 from mission_tracer.settings import Settings, variable, why_offline
@@ -51,7 +51,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
 @command("mission-tracer doctor", "mission-tracer doctor --json")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1, max=DAY),
     default=10.0,
     show_default=True,
     metavar="SECONDS",

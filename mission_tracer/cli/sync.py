@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import click
 
-from mission_tracer.cli.command import command
+from mission_tracer.cli.command import Seconds, command
 from mission_tracer.cli.delivering import Delivery, Outcome, Progress
 from mission_tracer.cli.output import is_terminal, json_option, plural, print_json
 from mission_tracer.cli.surroundings import sending_settings
@@ -17,10 +17,10 @@ Show = Callable[[Progress], object]
 
 
 @command("TELNYX_API_KEY=KEY... mission-tracer sync", "mission-tracer sync --timeout 60")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="The longest it may take.")
+@click.option("--timeout", type=Seconds(min=0), metavar="SECONDS", help="The longest it may take.")
 @click.option(
     "--stall",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     default=15.0,
     show_default=True,
     metavar="SECONDS",

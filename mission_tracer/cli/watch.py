@@ -12,7 +12,7 @@ import click
 from mission_tracer.cli._reading import lines
 from mission_tracer.cli._reading.picture import RunPicture
 from mission_tracer.cli._reading.sources import no_run, offline_option, sources
-from mission_tracer.cli.command import command
+from mission_tracer.cli.command import DAY, Seconds, command
 from mission_tracer.cli.output import is_terminal, json_option, print_json_line
 from mission_tracer.cli.surroundings import complete_run
 
@@ -23,7 +23,7 @@ Show = Callable[[RunPicture], object]
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.05),
+    type=Seconds(min=0.05, max=DAY),
     default=0.5,
     show_default=True,
     metavar="SECONDS",

@@ -66,12 +66,36 @@ def test_every_command_teaches(words: tuple[str, ...], call: Call) -> None:
         (["step", "bogus", "a"], "error: No such command 'bogus'. See: mission-tracer step --help\n"),
         (["exec", "--", "/nowhere/x"], "error: /nowhere/x: there is no such program, or it is not executable\n"),
         (["sync"], "error: TELNYX_API_KEY is not set; nothing can be sent without it\n"),
+        (
+            ["completion"],
+            "error: Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish. See: mission-tracer completion --help\n",
+        ),
     ],
 )
 def test_a_failure_is_one_line_and_status_2(words: list[str], said: str, call: Call) -> None:
     """Whatever goes wrong is one line on standard error and exit status 2."""
     done = call(*words)
     assert (done.status, done.out, done.err) == (2, "", said)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "1e300", "-1", "0", "x"])
+@pytest.mark.parametrize(("command", "option"), [("watch", "--interval"), ("doctor", "--timeout")])
+def test_an_interval_that_cannot_be_waited_for_is_a_failure(
+    command: str, option: str, number: str, call: Call, recorded: str
+) -> None:
+    """What is no number of seconds, or none that a machine can wait for, is refused by name, before anything is done."""
+    done = call(command, option, number)
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith(f"error: Invalid value for '{option}': ")
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--stall"])
+@pytest.mark.parametrize("number", ["nan", "-1", "x"])
+def test_a_limit_that_is_no_number_is_a_failure(option: str, number: str, call: Call) -> None:
+    """A limit of `sync` that would never be reached by mistake is refused by name."""
+    done = call("sync", option, number)
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith(f"error: Invalid value for '{option}': ")
 
 
 def test_an_unknown_log_level_is_a_failure(call: Call) -> None:
