@@ -68,7 +68,8 @@ def test_every_command_teaches(words: tuple[str, ...], call: Call) -> None:
         (["sync"], "error: TELNYX_API_KEY is not set; nothing can be sent without it\n"),
         (
             ["completion"],
-            "error: Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish. See: mission-tracer completion --help\n",
+            "error: Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish. See: "
+            + "mission-tracer completion --help\n",
         ),
     ],
 )
@@ -83,7 +84,7 @@ def test_a_failure_is_one_line_and_status_2(words: list[str], said: str, call: C
 def test_an_interval_that_cannot_be_waited_for_is_a_failure(
     command: str, option: str, number: str, call: Call, recorded: str
 ) -> None:
-    """What is no number of seconds, or none that a machine can wait for, is refused by name, before anything is done."""
+    """What is no number of seconds, or none that a machine can wait for, is refused by name."""
     done = call(command, option, number)
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
     assert done.err.startswith(f"error: Invalid value for '{option}': ")

@@ -339,6 +339,25 @@ def test_a_name_that_does_not_exist_is_a_warning(name: str, why: str, project: P
     assert picture(state).status == "succeeded"
 
 
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("import os\nif (pid := os.fork()):\n    os.waitpid(pid, 0)", "the program has no main"),
+        ("import sys\nsys.settrace(None)\ndef main(): ...", "main was not seen when it was defined"),
+        ("def main(:", "main was not seen when it was defined"),
+    ],
+    ids=["forks", "is not followed to its end", "is no Python"],
+)
+def test_the_warning_comes_once_and_is_true(program: str, why: str, tmp_path: Path, state: Path) -> None:
+    """A program that forks is warned once, and one whose definitions we could not follow is not told of imports."""
+    (tmp_path / "script.py").write_text(program)
+    done = processes.run(
+        [*processes.CLI, "run", "--step", "__main__:main", "script.py"], processes.environment(state), cwd=tmp_path
+    )
+    said = [line for line in done.stderr.splitlines() if "--step" in line]
+    assert said == [f"mission_tracer: warning: --step __main__:main: {why}"]
+
+
 REQUEST = """
 import sys
 print("httpx" in sys.modules)

@@ -48,11 +48,12 @@ class Boot(Struct, frozen=True):
 
 
 class _Found:
-    """Remember which targets were met, and say at the program's end which were not."""
+    """Remember which targets were met, and say at the program's end which were not; its forks end without a word."""
 
     def __init__(self, targets: list[Target]) -> None:
         self._missing = {target: f"{target.module} was never imported" for target in targets}
-        if targets and os.environ.get("MISSION_TRACER_PROGRAM") == str(os.getpid()):
+        self._pid = os.getpid()
+        if targets and os.environ.get("MISSION_TRACER_PROGRAM") == str(self._pid):
             atexit.register(self._say)
 
     def met(self, target: Target) -> None:
@@ -63,6 +64,8 @@ class _Found:
             self._missing[target] = why
 
     def _say(self) -> None:
+        if os.getpid() != self._pid:
+            return
         for target, why in self._missing.items():
             default().notices.say("warning", f"{target}: {why}")
 
@@ -82,6 +85,8 @@ def install(text: str) -> None:
         if module != "__main__":
             wrapt.register_post_import_hook(_importer(targets, found), module)
     mine = [target for target in boot.targets if target.module in {"__main__", boot.main}]
+    for target in mine:
+        found.lacks(target, f"{target.path} was not seen when it was defined")
     if mine:
         _MainModule(mine, found).watch()
     _instrument(boot)
