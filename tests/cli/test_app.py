@@ -31,6 +31,7 @@ def commands(
 
 
 COMMANDS = dict(commands())
+SHELLS, SEE = "{bash|zsh|fish}", "See: mission-tracer"
 
 
 def test_help_lists_every_command(call: Call) -> None:
@@ -68,8 +69,7 @@ def test_every_command_teaches(words: tuple[str, ...], call: Call) -> None:
         (["sync"], "error: TELNYX_API_KEY is not set; nothing can be sent without it\n"),
         (
             ["completion"],
-            "error: Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish. See: "
-            + "mission-tracer completion --help\n",
+            f"error: Missing argument '{SHELLS}'. Choose from: bash, zsh, fish. {SEE} completion --help\n",
         ),
     ],
 )

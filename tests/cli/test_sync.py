@@ -61,6 +61,29 @@ def test_it_closes_what_a_dead_process_left(call: Call, base_url: str, tmp_path:
     assert call("sync").out == "nothing waits: everything is delivered\n"
 
 
+def test_after_an_outage_it_awaits_nothing(tmp_path: Path) -> None:
+    """A program that ended while the server was away has nothing under way: what it left is sent at once.
+
+    An answer that was lost would be awaited for an hour here.
+    """
+    script, db, port = tmp_path / "agent.py", str(tmp_path / "missions.db"), processes.free_port()
+    script.write_text("import mission_tracer as mt\nwith mt.mission_run('Wash windows'):\n    mt.log_event('soap')\n")
+    env = processes.environment(
+        tmp_path / "state",
+        TELNYX_API_KEY="x",
+        TELNYX_BASE_URL=f"http://127.0.0.1:{port}/v2",
+        MISSION_TRACER_SETTLE="3600",
+        MISSION_TRACER_FLUSH_STALL="0.5",
+    )
+    with processes.served("--db", db, port=port):
+        assert processes.run([sys.executable, str(script)], env).stderr == ""
+    assert "not everything is delivered yet" in processes.run([sys.executable, str(script)], env).stderr
+    with processes.served("--db", db, port=port) as url:
+        done = processes.run([*processes.CLI, "sync", "--timeout", "30", "--stall", "30"], env)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert statuses(url) == ["succeeded", "succeeded"]
+
+
 def test_it_is_safe_beside_a_living_writer(call: Call, base_url: str) -> None:
     """What a living process recorded so far is delivered; the rest follows, and nothing twice."""
     mt.configure(sender="off")
