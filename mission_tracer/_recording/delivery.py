@@ -125,7 +125,7 @@ class Delivery:
         while True:
             left = max(0.0, deadline - time.monotonic())
             if not self.wait(left, stall=self.settings.flush_stall, leave_to_others=True):
-                # Said in the delivery logs, where it is so: nothing is under way, and the next one need not wait for it.
+                # Where nothing is under way their delivery logs say so, and whoever delivers next waits for nothing.
                 self.rest(0.1)
                 return False
             self._help_others(min(deadline, time.monotonic() + self.settings.flush_stall))

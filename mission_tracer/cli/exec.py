@@ -8,7 +8,7 @@ import click
 
 from mission_tracer.cli._program.enclosing import Wishes, enclose
 from mission_tracer.cli._program.joining import take_part
-from mission_tracer.cli._program.wishes import items
+from mission_tracer.cli._program.wishes import items, planned
 from mission_tracer.cli.command import command
 from mission_tracer.cli.surroundings import complete_run
 
@@ -44,4 +44,4 @@ def exec_(
     if run is not None:
         return take_part(run, words)
     name = mission or Path(words[0]).name
-    return enclose(words, Wishes(name, items(plan), capture_output))
+    return enclose(words, Wishes(name, planned(items(plan)), capture_output))

@@ -12,7 +12,7 @@ import msgspec
 
 from mission_tracer.cli._program.enclosing import Environ, Wishes, enclose
 from mission_tracer.cli._program.hooks import Boot
-from mission_tracer.cli._program.wishes import Table, check, items, merged, read_table, targets
+from mission_tracer.cli._program.wishes import Table, check, items, merged, planned, read_table, targets
 from mission_tracer.cli.command import Command
 
 BOOT = Path(__file__).parent / "_program" / "boot"
@@ -92,7 +92,7 @@ def run(
     command = [sys.executable, *words]
     return enclose(
         command,
-        Wishes(name, wishes.plan, wishes.capture_output),
+        Wishes(name, planned(wishes.plan), wishes.capture_output),
         lambda environ: _dress(environ, boot),
     )
 

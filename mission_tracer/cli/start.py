@@ -11,7 +11,7 @@ from mission_tracer.cli._inside.acts import plan as declare
 from mission_tracer.cli._inside.pen import PARENT, Pen
 from mission_tracer.cli._inside.place import load_settings
 from mission_tracer.cli._program.joining import carrier
-from mission_tracer.cli._program.wishes import items
+from mission_tracer.cli._program.wishes import items, planned
 from mission_tracer.cli.command import command
 from mission_tracer.cli.surroundings import json_object
 from mission_tracer.recorder import about_this_process
@@ -39,6 +39,7 @@ def start(*, name: str, plan: str | None, given: str | None, instructions: str |
     here = load_settings()
     if not name.strip():
         raise click.UsageError("NAME must not be empty.")
+    planned(items(plan))  # or it would be refused when the run has begun
     key = facts.new_key()
     if not here.enabled:
         click.echo(key)  # what is then said of that run goes nowhere, too

@@ -31,7 +31,7 @@ def commands(
 
 
 COMMANDS = dict(commands())
-SHELLS, SEE = "{bash|zsh|fish}", "See: mission-tracer"
+SHELLS, CHOICE, SEE = "{bash|zsh|fish}", "Choose from: bash, zsh, fish", "See: mission-tracer"
 
 
 def test_help_lists_every_command(call: Call) -> None:
@@ -66,6 +66,10 @@ def test_every_command_teaches(words: tuple[str, ...], call: Call) -> None:
         (["step"], "error: say what to do: start, done, fail, skip. See: mission-tracer step --help\n"),
         (["step", "bogus", "a"], "error: No such command 'bogus'. See: mission-tracer step --help\n"),
         (["exec", "--", "/nowhere/x"], "error: /nowhere/x: there is no such program, or it is not executable\n"),
+        (
+            ["exec", "--plan", "=b", "true"],
+            f"error: --plan: a step of the plan must be a name, not ''. {SEE} exec --help\n",
+        ),
         (["sync"], "error: TELNYX_API_KEY is not set; nothing can be sent without it\n"),
         (
             ["completion"],

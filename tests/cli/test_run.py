@@ -441,8 +441,24 @@ def test_a_wrong_table_is_a_failure(table: str, said: str, project: Path, env: d
     assert done.stderr.count("\n") == 1
 
 
+def test_a_pyproject_of_nobody_is_left_alone(tmp_path: Path, env: dict[str, str]) -> None:
+    """What else is wrong in a pyproject.toml is not ours to refuse."""
+    (tmp_path / "pyproject.toml").write_text("tool = 3")
+    done = processes.run([*processes.CLI, "run", "-c", "print(1)"], env, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "1\n")
+
+
 @pytest.mark.parametrize(
-    "words", [[], ["-m"], ["-c"], ["--step", "work", "x.py"], ["--step", "a:b-c", "x.py"], ["--bogus", "x.py"]]
+    "words",
+    [
+        [],
+        ["-m"],
+        ["-c"],
+        ["--step", "work", "x.py"],
+        ["--step", "a:b-c", "x.py"],
+        ["--bogus", "x.py"],
+        ["--plan", "=a", "x.py"],
+    ],
 )
 def test_wrong_words_are_a_failure(words: list[str], env: dict[str, str]) -> None:
     """What cannot be understood is one line and status 2."""

@@ -80,9 +80,9 @@ def test_it_can_fail(state: Path, call: Call) -> None:
     assert (run["status"], run["error"]) == ("failed", "no soap")
 
 
-@pytest.mark.parametrize("words", [[""], ["x", "--input", "[]"], ["x", "--input", "{"]])
+@pytest.mark.parametrize("words", [[""], ["x", "--input", "[]"], ["x", "--input", "{"], ["x", "--plan", "a,=b"]])
 def test_wrong_words_are_a_failure(words: list[str], call: Call, state: Path) -> None:
-    """An empty name and an input that is no object are refused, and nothing begins."""
+    """An empty name, an input that is no object and a step without an id are refused, and nothing begins."""
     said = call("start", *words)
     assert (said.status, said.err.count("\n")) == (2, 1)
     assert not list(state.rglob("*.jsonl"))

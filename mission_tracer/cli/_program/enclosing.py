@@ -19,7 +19,6 @@ from mission_tracer.cli._inside.pen import ENCLOSED, PARENT
 from mission_tracer.cli._program.program import Program, end_like, in_words
 from mission_tracer.cli._program.tail import Taps
 from mission_tracer.opening import open_run
-from mission_tracer.plans import plan_items
 from mission_tracer.recorder import Recorder
 from mission_tracer.runs import Run
 
@@ -31,7 +30,7 @@ class Wishes:
     """What is asked of a run around a program."""
 
     mission: str
-    plan: Sequence[str] = ()
+    plan: Sequence[facts.PlannedStep] = ()
     capture_output: bool = False
 
 
@@ -80,9 +79,8 @@ def _recorder() -> Recorder:
 
 def _open(recording: Recorder, words: Sequence[str], wishes: Wishes) -> Run:
     values = {"command": list(words), "directory": _working_directory()} if recording.capture.mode == "full" else {}
-    plan = plan_items([(name, about or name) for name, _, about in (word.partition("=") for word in wishes.plan)])
     mission = facts.MissionSpec(wishes.mission)
-    return open_run(recording, mission, values=recording.capture.value(values), plan=plan)
+    return open_run(recording, mission, values=recording.capture.value(values), plan=wishes.plan)
 
 
 def _working_directory() -> str | None:

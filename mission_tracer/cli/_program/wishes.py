@@ -12,9 +12,11 @@ import click
 import msgspec
 from msgspec import Struct
 
+from mission_tracer import facts
 from mission_tracer.cli._program.hooks import Target
 from mission_tracer.instrument import names
 from mission_tracer.integrations.logging import severity_of
+from mission_tracer.plans import plan_items
 
 
 class Table(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -49,8 +51,8 @@ def read_table() -> Table:
 def _read(path: Path) -> Table:
     toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        document = toml.loads(path.read_text(encoding="utf-8"))
-        return msgspec.convert(document.get("tool", {}).get("mission_tracer", {}), Table)
+        tools = toml.loads(path.read_text(encoding="utf-8")).get("tool")
+        return msgspec.convert(tools.get("mission_tracer", {}) if isinstance(tools, dict) else {}, Table)
     except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{path}: {error}") from None
     except msgspec.ValidationError as error:
@@ -71,6 +73,18 @@ def targets(kind: str, words: Sequence[str]) -> list[Target]:
             raise click.UsageError(f"--{kind} must be MODULE:FUNCTION, such as mypkg.work:fetch, not {word!r}.")
         found.append(Target(kind, module, path, description.strip() or None))
     return found
+
+
+def planned(words: Sequence[str]) -> list[facts.PlannedStep]:
+    """Read `id[=description]` words.
+
+    Raises:
+        click.UsageError: A word is not of that form.
+    """
+    try:
+        return plan_items([(name, about or name) for name, _, about in (word.partition("=") for word in words)])
+    except ValueError as error:
+        raise click.UsageError(f"--plan: {error}.") from None
 
 
 def check(table: Table) -> None:
