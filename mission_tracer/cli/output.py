@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -10,6 +11,7 @@ from typing import Any, TextIO, TypeVar
 import click
 import msgspec
 
+_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 _DRAWN = "·▶‖✓✗■…└━⠋"
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,14 +21,22 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
 
 
+def _json(value: object) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        # The name of a directory may be no text.
+        return json.dumps(msgspec.to_builtins(value), ensure_ascii=False).encode(errors="replace")
+
+
 def print_json(value: object) -> None:
     """Print one value as indented JSON; it is UTF-8, whatever the output's encoding is."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    click.echo(msgspec.json.format(_json(value), indent=2))
 
 
 def print_json_line(value: object) -> None:
     """Print one value as one line of JSON, at once; it is UTF-8, whatever the output's encoding is."""
-    click.echo(msgspec.json.encode(value))
+    click.echo(_json(value))
     sys.stdout.flush()
 
 
@@ -50,7 +60,7 @@ def coloured(text: str, colour: str) -> str:
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
     """Print rows in columns; those whose numbers are in `right` end flush."""
-    texts = [tuple(heads), *(tuple("" if cell is None else str(cell) for cell in row) for row in rows)]
+    texts = [tuple(heads), *(tuple("" if cell is None else blanked(str(cell)) for cell in row) for row in rows)]
     widths = [max(len(row[column]) for row in texts) for column in range(len(heads))]
     for row in texts:
         cells = [
@@ -60,9 +70,14 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, right
         click.echo("  ".join(cells).rstrip())
 
 
+def blanked(text: str) -> str:
+    """Return a text as a terminal may have it: it is anybody's, and its control characters become blanks."""
+    return text.translate(_CONTROLS)
+
+
 def clip(text: str, most: int) -> str:
     """Cut a text to one row of at most so many characters."""
-    row = " ".join(text.split())
+    row = " ".join(blanked(text).split())
     return row if len(row) <= most else row[: most - 1] + "…"
 
 

@@ -40,7 +40,7 @@ def json_object(option: str, text: str) -> dict[str, Any]:
     """
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
         raise click.UsageError(f"{option} must be a JSON object: {error}.") from None
 
 

@@ -199,6 +199,7 @@ def test_a_python_program_takes_part(env: dict[str, str], state: Path, tmp_path:
     [
         ("$MT event hi --payload 3", "--payload must be a JSON object"),
         ("$MT event hi --payload '{'", "--payload must be a JSON object"),
+        ('$MT event hi --payload "$(printf \'{"a": "\\351"}\')"', "--payload must be a JSON object"),
         ("$MT event hi --type note", "--type must be one of status_change"),
         ("$MT event", "Missing argument 'SUMMARY'"),
         ("$MT event a b", "unexpected extra argument"),

@@ -51,6 +51,23 @@ def test_an_offline_run_is_shown_from_its_journal(recorded: str, call: Call) -> 
     assert "facts are not delivered yet" in lines[-1]
 
 
+def test_what_was_recorded_does_nothing_to_a_terminal(call: Call, state: Path) -> None:
+    """Control characters in names and texts are blanks wherever a run is shown, at a terminal too; JSON has them."""
+    nasty = "up\x1b]0;title\x07\x9b2J\r\ndown"
+    with mt.mission_run(nasty) as run, mt.plan_step(nasty, description=nasty) as step:
+        mt.log_event(nasty)
+        step.fail(nasty)
+        run.fail(nasty)
+    mt.shutdown(0)
+    env = processes.environment(state, TERM="xterm", COLUMNS="200")
+    drawn = [processes.at_a_terminal([*processes.CLI, command], env).decode() for command in ("show", "watch")]
+    for text in [*drawn, *(call(command).out for command in ("show", "watch", "status", "runs", "missions"))]:
+        assert text.count("down") > 0
+        for sign in ("\x1b]", "\x07", "\x9b", "\rdown", "\ndown"):
+            assert sign not in text, (sign, text)
+    assert call("show", "--json").json["mission"] == nasty
+
+
 def test_json_is_the_whole_run(recorded: str, call: Call) -> None:
     """--json gives everything that is known of a run."""
     run = call("show", "--json").json

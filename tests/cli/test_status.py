@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import mission_tracer as mt
@@ -17,6 +19,16 @@ def test_nothing_recorded_is_no_run(call: Call) -> None:
     assert said.status == 0
     assert said.out.startswith("nothing is recorded yet in ")
     assert call("status", "--json").json["runs"] == []
+
+
+def test_a_directory_whose_name_is_no_text_is_told_of(tmp_path: Path) -> None:
+    """A directory's name may be any bytes: JSON has a question mark for each that is no text."""
+    place = tmp_path / os.fsdecode(b"caf\xe9")
+    env = processes.environment(place)
+    for words in (["status", "--json"], ["doctor", "--json"]):
+        done = processes.run([*processes.CLI, *words], env)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"{tmp_path}/caf?" in str(json.loads(done.stdout))
 
 
 def test_an_offline_run_waits(call: Call, recorded: str) -> None:

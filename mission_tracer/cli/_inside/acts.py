@@ -246,7 +246,7 @@ def _json(text: str | None) -> Any:
         return None
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeEncodeError):
         return text
 
 
@@ -255,7 +255,7 @@ def _object(option: str, text: str | None) -> Mapping[str, Any] | None:
         return None
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
         raise WrongWordsError(f"{option} must be a JSON object such as '{{\"found\": 3}}': {error}") from None
 
 

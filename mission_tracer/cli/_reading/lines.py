@@ -14,7 +14,7 @@ from mission_tracer.cli._reading.picture import (
     run_seconds,
     step_seconds,
 )
-from mission_tracer.cli.output import clip
+from mission_tracer.cli.output import blanked, clip
 
 REPEATED = frozenset({"step_started", "step_completed", "step_failed", "status_change"})
 """Events that say again what the steps and the run say."""
@@ -25,13 +25,13 @@ _WIDTH = 110
 def head(run: RunPicture) -> str:
     """Say in one line what a run is and how it is."""
     took = in_words(run_seconds(run))
-    return "  ".join(part for part in (run.mission, f"[{run.status}]", took) if part)
+    return blanked("  ".join(part for part in (run.mission, f"[{run.status}]", took) if part))
 
 
 def names(run: RunPicture) -> list[str]:
     """Say by what names a run is known."""
     known = (("run", run.run_id), ("mission", run.mission_id), ("key", run.key))
-    return [f"{what} {name}" for what, name in known if name]
+    return [blanked(f"{what} {name}") for what, name in known if name]
 
 
 def ends(run: RunPicture) -> list[str]:
@@ -86,12 +86,12 @@ def step_line(step: StepPicture) -> str:
     again = f"(attempt {step.attempt})" if step.attempt > 1 else ""
     said = (clip(text, _WIDTH // 2) for text in (about, step.reason or ""))
     parts = (step.step_id, f"[{step.status}]", in_words(step_seconds(step)), again, *said)
-    return "  ".join(part for part in parts if part)
+    return blanked("  ".join(part for part in parts if part))
 
 
 def event_line(event: EventPicture) -> str:
     """Say in one line what happened."""
-    return f"- {event.type}: {clip(event.summary, _WIDTH - 20)}"
+    return blanked(f"- {event.type}: {clip(event.summary, _WIDTH - 20)}")
 
 
 class News:
@@ -106,13 +106,13 @@ class News:
         """Return a line for every change since the last look."""
         said = []
         if not self._status:
-            said.append(f"run {run.name} of {run.mission}")
+            said.append(blanked(f"run {run.name} of {run.mission}"))
         if run.is_open:
             said += self._turn(run)
         for _at, mark, line in sorted(_happenings(run), key=lambda happening: happening[0]):
             if mark not in self._said:
                 self._said.add(mark)
-                said.append(line)
+                said.append(blanked(line))
         return said + self._turn(run)
 
     def _turn(self, run: RunPicture) -> list[str]:

@@ -14,6 +14,7 @@ from rich.tree import Tree
 
 from mission_tracer.cli._reading import lines
 from mission_tracer.cli._reading.picture import RunPicture, StepPicture, in_words, run_seconds, step_seconds
+from mission_tracer.cli.output import blanked
 
 _LOOKS = {
     "pending": ("·", "dim"),
@@ -66,19 +67,23 @@ def living(console: Console | None = None) -> Iterator[Any]:
 
 def _label(title: str, status: str, took: str) -> Any:
     sign, style = _LOOKS.get(status, ("?", ""))
-    return Text.assemble((f"{sign} ", style), (title, "bold"), "  ", (status, style), "  ", (took, "dim"))
+    return Text.assemble((f"{sign} ", style), (blanked(title), "bold"), "  ", (status, style), "  ", (took, "dim"))
 
 
 def _step(step: StepPicture, *, moving: bool) -> Any:
     sign, style = _LOOKS.get(step.status, ("?", ""))
     about = step.description if step.description != step.step_id else ""
     text = Text.assemble(
-        (step.step_id, "bold"), "  ", (in_words(step_seconds(step)), "dim"), "  ", (about, "dim italic")
+        (blanked(step.step_id), "bold"),
+        "  ",
+        (in_words(step_seconds(step)), "dim"),
+        "  ",
+        (blanked(about), "dim italic"),
     )
     if step.status == "in_progress" and moving:
         return Spinner("dots", text=text, style=style)
     text = Text.assemble((f"{sign} ", style), text)
-    return Text.assemble(text, "  ", (step.reason, "red")) if step.reason else text
+    return Text.assemble(text, "  ", (blanked(step.reason), "red")) if step.reason else text
 
 
 def _add_events(branch: Tree, run: RunPicture, step_id: str | None, most: int | None) -> None:
