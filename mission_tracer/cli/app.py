@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -72,6 +73,16 @@ class _Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(f"mission_tracer.cli.{module}"), name)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; of what is only shown nothing is left undone when whoever reads has enough."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            if ctx.invoked_subcommand not in SECTIONS["Look"]:
+                raise
+            _be_silent()
+            return 0
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section, commands in SECTIONS.items():
             rows = []
@@ -117,14 +128,18 @@ def main(words: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough. Python would complain about it once more at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _be_silent()  # whoever read our output has enough
         return 0
     except Exception as error:
         if os.environ.get("MISSION_TRACER_STRICT", "").lower() in {"1", "true", "yes", "on"}:
             raise
         return fail(in_words(error))
     return result if isinstance(result, int) else 0
+
+
+def _be_silent() -> None:
+    """Send the rest of the output nowhere: Python would complain of the broken pipe once more at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def in_words(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,6 +133,19 @@ def test_an_output_nobody_reads_is_no_failure(tmp_path: Path) -> None:
     words = " ".join(processes.CLI)
     done = processes.run(["sh", "-c", f"{words} --help | head -1"], processes.environment(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", ["status", "show", "runs --json", "watch"])
+def test_what_nobody_goes_on_reading_is_shown(words: str, recorded: str, state: Path) -> None:
+    """A reader that goes away between two lines of what is only shown makes it no failure."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "wb") as output:
+        done = subprocess.run(
+            [*processes.CLI, *words.split()],
+            env=processes.environment(state), stdout=output, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_without_click_one_line_says_what_to_install(tmp_path: Path) -> None:
