@@ -6,10 +6,12 @@ import gc
 import importlib
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 
 _IN_A_RUN = {"step", "event", "tool", "plan", "agent", "succeed", "fail"}
+_INTERRUPTED = 130
 
 
 def main() -> int:
@@ -19,6 +21,16 @@ def main() -> int:
     they take to do, and leave without taking the interpreter apart; what that quick reading does not understand, click
     explains.
     """
+    try:
+        return _main()
+    except KeyboardInterrupt:
+        # Whoever waits for us is to see that it was Ctrl-C: a shell ends its script then.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+        return _INTERRUPTED
+
+
+def _main() -> int:
     _prepare_streams()
     words = sys.argv[1:]
     if words and words[0] in _IN_A_RUN:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from mission_tracer._disk.directory import Directory
+from mission_tracer.cli._program.program import Program, in_words
 from mission_tracer.cli._reading import journals
 from mission_tracer.cli._reading.picture import RunPicture
 from mission_tracer.client import MissionsClient
@@ -175,6 +176,32 @@ def test_a_tool_is_run(shell: Shell, state: Path) -> None:
     ]  # fmt: skip
     assert events[1].payload["result"] == {"exit_status": 0}
     assert "exit status 5" in events[3].summary
+
+
+def test_ctrl_c_ends_a_tool_and_is_logged(state: Path, env: dict[str, str]) -> None:
+    """Ctrl-C ends the command of a tool; the call failed, we end by the same signal, and say nothing of our own."""
+    key = processes.run([*processes.CLI, "start", "Nap"], env).stdout.strip()
+    words = [*processes.CLI, "tool", "nap", "--run", key, "--", "sh", "-c", "echo ready; exec sleep 60"]
+    with subprocess.Popen(
+        words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (-signal.SIGINT, b"")
+    assert [(event.type, event.summary) for event in picture(state).events] == [
+        ("tool_call", "nap(command=['sh', '-c', 'echo ready; exec sleep 60'])"),
+        ("error", "nap: exit status 130"),
+    ]
+
+
+def test_ctrl_c_before_a_program_begins_is_its_end() -> None:
+    """Ctrl-C that comes before the program is there ends it all the same, by that signal."""
+    program = Program(["sleep", "60"])
+    os.kill(program.pid, signal.SIGINT)
+    program.begin(dict(os.environ))
+    assert in_words(program.wait()) == "killed by SIGINT"
 
 
 def test_nested_runs_are_linked(shell: Shell, state: Path) -> None:

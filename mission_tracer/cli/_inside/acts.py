@@ -117,9 +117,9 @@ def tool(
     kept = capture.value(given) if capture.mode == "full" else {}
     about: dict[str, Any] = {"tool": name, "call_id": pen.name_call()}
     pen.write_event("tool_call", capture.call(name, kept), {**about, "arguments": kept}, step_id=step_id)
-    status, value = 0, _json(result)
+    status, value, interrupted = 0, _json(result), False
     if command:
-        status, about["duration_ms"] = _run(command)
+        status, about["duration_ms"], interrupted = _run(command)
         value = {"exit_status": status}
         error = error or (f"exit status {status}" if status else None)
     with _beside(command):
@@ -130,12 +130,18 @@ def tool(
             if capture.mode == "full":
                 about["result"] = capture.value(value)
             pen.write_event("tool_result", capture.text(f"{name} returned", max_chars=_SUMMARY), about, step_id=step_id)
+    if interrupted:
+        raise KeyboardInterrupt
     return status
 
 
 def _only_run(words: Sequence[str], status: int) -> int:
     """Run the command of a tool whose call cannot be logged."""
-    return _run(words[1:])[0] if words[1:] else status
+    if words[1:]:
+        status, _, interrupted = _run(words[1:])
+        if interrupted:
+            raise KeyboardInterrupt
+    return status
 
 
 @contextmanager
@@ -149,17 +155,26 @@ def _beside(command: Sequence[str]) -> Iterator[None]:
         complain(error)
 
 
-def _run(command: Sequence[str]) -> tuple[int, float]:
-    import subprocess  # most commands need none of it, and it takes a tenth of their time
+def _run(command: Sequence[str]) -> tuple[int, float, bool]:
+    """Run a command; return its exit status, how long it took in milliseconds, and whether Ctrl-C ended it."""
+    import signal  # most commands need none of the two, and they take a tenth of their time
+    import subprocess
 
+    # Ctrl-C reaches the command as well, which may go on or end by it. A handler, unlike `SIG_IGN`, is not handed down.
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, lambda *_: None)
     started = time.perf_counter()
     try:
         status = subprocess.call(list(command))  # noqa: S603 - the command that the user wrote
     except OSError as problem:
         sys.stderr.write(f"error: {command[0]}: {problem.strerror}\n")
         status = _NO_COMMAND
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     took = round((time.perf_counter() - started) * 1000, 3)
-    return (128 - status if status < 0 else status), took
+    return (128 - status if status < 0 else status), took, status == -signal.SIGINT
 
 
 def plan(pen: Pen, *steps: str) -> None:

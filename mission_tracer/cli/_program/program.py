@@ -73,6 +73,8 @@ class Program:
         for name in ("SIGPIPE", "SIGXFSZ"):  # what the interpreter ignores for itself only
             if hasattr(signal, name):
                 signal.signal(signal.Signals[name], signal.SIG_DFL)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C may wait already; it ends the program, not this code
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         try:
             os.execvpe(self._words[0], self._words, environ)  # noqa: S606 - the program that the user wrote
