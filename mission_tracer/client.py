@@ -19,7 +19,7 @@ from mission_tracer._api.missions import Missions
 from mission_tracer._api.pages import Async, AsyncPage, Listing, Page, PendingPage, Sync
 from mission_tracer._context import silence
 from mission_tracer._version import VERSION
-from mission_tracer.errors import ConfigurationError
+from mission_tracer.errors import ConfigurationError, without_key
 from mission_tracer.settings import Settings
 
 __all__ = ["AsyncMissionsClient", "AsyncPage", "MissionsClient", "Page", "PendingPage"]
@@ -148,6 +148,7 @@ class _Line:
         if not re.fullmatch(r"[!-~]+", settings.api_key):
             raise ConfigurationError("api_key must be printable ASCII without spaces")
         self.base_url = _checked(settings.base_url)
+        self._api_key = settings.api_key
         self._headers = {
             "authorization": f"Bearer {settings.api_key}",
             "accept": "application/json",
@@ -170,6 +171,13 @@ class _Line:
             headers=headers,
             timeout=self._timeout,
         )
+
+    def answer(self, response: httpx.Response) -> Answer:
+        """Take what httpx received; what a failure says may be shown to anybody."""
+        content = response.content
+        if not response.is_success:
+            content = without_key(content, self._api_key)
+        return Answer(response.status_code, response.headers, content)
 
 
 class _SyncDriver:
@@ -196,7 +204,7 @@ class _SyncDriver:
                 response = self._http.send(self._line.request(self._http, request), follow_redirects=False)
         except httpx.RequestError as error:
             return _lost(error)
-        return Answer(response.status_code, response.headers, response.content)
+        return self._line.answer(response)
 
 
 class _AsyncDriver:
@@ -225,7 +233,7 @@ class _AsyncDriver:
                 response = await self._http.send(self._line.request(self._http, request), follow_redirects=False)
         except httpx.RequestError as error:
             return _lost(error)
-        return Answer(response.status_code, response.headers, response.content)
+        return self._line.answer(response)
 
 
 def _is_number(value: object, *kinds: type) -> bool:

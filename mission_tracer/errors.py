@@ -31,6 +31,7 @@ LINE_LIMIT = 400
 
 _SEEN_BYTES = 65_536
 _SHOWN_FAULTS = 3
+_LEAST_KEY = 5  # characters; shorter texts stand in anything
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)  # no part can run past the next tag: linear on any page
 
 
@@ -214,6 +215,11 @@ def explain(status: int, content_type: str | None, body: bytes) -> str:
     """
     words = _words((content_type or "").lower(), body)
     return _one_line(f"{status} {_phrase(status)}: {words}" if words else f"{status} {_phrase(status)}")
+
+
+def without_key(body: bytes, api_key: str) -> bytes:
+    """Return what a server said without the API key, which it may give back; very short ones are nobody's."""
+    return body.replace(api_key.encode(), b"[redacted]") if len(api_key) >= _LEAST_KEY else body
 
 
 def excerpt(body: bytes) -> str:

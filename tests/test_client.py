@@ -179,6 +179,16 @@ def test_refusals_become_the_error_of_their_status(
     assert KEY not in repr(vars(found)) + str(found) + repr(found)
 
 
+@pytest.mark.parametrize("body", [{"detail": f"no {KEY} here"}, f"<title>Bearer {KEY}</title>".encode()])
+def test_a_key_that_the_server_gives_back_is_not_in_the_error(ask: Asker, api: ScriptedServer, body: Any) -> None:
+    """A server that repeats what it was sent does not bring the key into the error, its body or its text."""
+    api.answer(Answer(400, body))
+    with pytest.raises(errors.BadRequestError) as caught:
+        ask(lambda missions: missions.create(name="x"), max_retries=0)
+    assert "[redacted]" in str(caught.value)
+    assert KEY not in repr(vars(caught.value)) + str(caught.value)
+
+
 def test_an_html_page_becomes_one_readable_line(ask: Asker, api: ScriptedServer) -> None:
     """A gateway's HTML page is reported by its title and kept as text."""
     page = b"<html><head><title>502 Bad\nGateway</title></head><body>" + b"x" * 100_000

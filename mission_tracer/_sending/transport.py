@@ -26,7 +26,7 @@ from mission_tracer._api.endpoints import OPERATIONS, build, retry_after
 from mission_tracer._base.locks import leave_at_forks
 from mission_tracer._planning.actions import Answer, Call, Lost, Unsent
 from mission_tracer._sending.transport_deadline import Punctual
-from mission_tracer.errors import excerpt, explain
+from mission_tracer.errors import excerpt, explain, without_key
 
 _CONNECT = 5.0
 _LOCKED_OUT = {401, 403}
@@ -103,6 +103,7 @@ class Transport:
             (b"content-type", b"application/json"),
             (b"user-agent", user_agent.encode()),
         ]
+        self._api_key = api_key
         self._timeout = timeout
         self._url = functools.lru_cache(maxsize=64)(self._make_url)  # a run's events all go to one
         self._connect = functools.partial(_connecting(_proxy(base_url)), self._make_url("").origin)
@@ -191,6 +192,7 @@ class Transport:
         status = response.status
         if any(name.lower() == b"content-encoding" for name, _ in response.headers):
             content = _decoded(response, content)
+        content = without_key(content, self._api_key)  # what the server says comes into logs and onto the disk
         if 200 <= status < 300:
             return _success(status, content)
         headers = httpx.Headers(response.headers)

@@ -83,6 +83,17 @@ def test_an_answer_that_cannot_be_unpacked_is_no_answer(
     assert answer.status == 200
 
 
+@pytest.mark.parametrize(("status", "key"), [(422, "KEY_secret"), (401, "KEY_secret"), (500, "KEY_secret"), (422, "x")])
+def test_a_key_that_the_server_gives_back_goes_nowhere(status: int, key: str) -> None:
+    """What a server says is logged and kept: without the key that it may repeat, unless that is too short to be one."""
+    with scripted_server() as api:
+        api.answer(Reply(status, {"detail": f"exactly: Bearer {key}"}))
+        transport = Transport(api.url, key, timeout=10, user_agent="test")
+        outcome = transport.exchange(CALL)
+        transport.close()
+    assert outcome.why.endswith(f": exactly: Bearer {'x' if key == 'x' else '[redacted]'}")
+
+
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
