@@ -192,9 +192,12 @@ class Transport:
         status = response.status
         if any(name.lower() == b"content-encoding" for name, _ in response.headers):
             content = _decoded(response, content)
+        success = _success(status, content) if 200 <= status < 300 else None
+        if success is not None:
+            return success
         content = without_key(content, self._api_key)  # what the server says comes into logs and onto the disk
-        if 200 <= status < 300:
-            return _success(status, content)
+        if status < 300:
+            return Lost(f"{status} with a body that is not the API's: {excerpt(content)}", status=status, answered=True)
         headers = httpx.Headers(response.headers)
         why = explain(status, headers.get("content-type"), content)
         after = retry_after(headers, self._clock())
@@ -267,12 +270,13 @@ def _encoded(call: Call) -> bytes:
     return bytes(call.body) if isinstance(call.body, (bytes, msgspec.Raw)) else msgspec.json.encode(call.body)
 
 
-def _success(status: int, content: bytes) -> Answer | Lost:
+def _success(status: int, content: bytes) -> Answer | None:
+    """Read a success; `None`: it is not the API's."""
     if status == 204:
         return Answer(status)
     body = _json(content)
     if not isinstance(body, dict) or "data" not in body:
-        return Lost(f"{status} with a body that is not the API's: {excerpt(content)}", status=status, answered=True)
+        return None
     meta = body.get("meta")
     pages = meta.get("total_pages") if isinstance(meta, dict) else None
     return Answer(status, body["data"], pages if isinstance(pages, int) else 1 << 30)
