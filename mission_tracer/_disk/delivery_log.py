@@ -222,7 +222,7 @@ def _apply(line: bytes, state: LaneState, *, only: tuple[type, ...] = ()) -> boo
 
 
 class LogFollower:
-    """Follow how far another process has delivered a run."""
+    """Follow how far another process has delivered a run. No file stays open between two looks: there may be many."""
 
     def __init__(self, path: Path) -> None:
         """Name the log; it need not exist yet."""
@@ -236,13 +236,16 @@ class LogFollower:
         Raises:
             OSError: The log cannot be read.
         """
-        for _ in range(8):
-            lines = self._reader.read(self._position)
-            if not lines:
-                break
-            for line in lines:
-                _apply(line.content, self._state)
-            self._position = lines[-1].end
+        try:
+            for _ in range(8):
+                lines = self._reader.read(self._position)
+                if not lines:
+                    break
+                for line in lines:
+                    _apply(line.content, self._state)
+                self._position = lines[-1].end
+        finally:
+            self._reader.close()
         return self._state.cursor
 
     @property
@@ -254,7 +257,3 @@ class LogFollower:
     def parked(self) -> str | None:
         """Why the run cannot be delivered, as far as was read; `None` when nothing hinders it."""
         return self._state.parked
-
-    def close(self) -> None:
-        """Close the log."""
-        self._reader.close()

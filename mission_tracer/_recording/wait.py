@@ -50,21 +50,17 @@ class Wait:
     def wait(self) -> bool:
         """Wait; say whether everything is delivered or refused for good."""
         delivery = self._delivery
-        try:
-            if not self._is_over():
-                if delivery.sends:
-                    delivery.sender.hurry()
-                    if not delivery.sender.is_running:
-                        delivery.sender.work_until(self._is_over, left=self._left)
-                while not self._is_over():
-                    if delivery.sends and delivery.roster.has_news:
-                        delivery.sender.wake()
-                    with delivery.sender.progress:
-                        delivery.sender.progress.wait(max(0.0, min(self._left(), GLANCE)))
-            return not self._waiting and not self._hopeless
-        finally:
-            for awaited in self._waiting[-1:]:
-                awaited.close()
+        if not self._is_over():
+            if delivery.sends:
+                delivery.sender.hurry()
+                if not delivery.sender.is_running:
+                    delivery.sender.work_until(self._is_over, left=self._left)
+            while not self._is_over():
+                if delivery.sends and delivery.roster.has_news:
+                    delivery.sender.wake()
+                with delivery.sender.progress:
+                    delivery.sender.progress.wait(max(0.0, min(self._left(), GLANCE)))
+        return not self._waiting and not self._hopeless
 
     def _left(self) -> float:
         left = self._deadline - self._monotonic()
@@ -86,7 +82,6 @@ class Wait:
                 self._hopeless = True
             else:
                 break
-            awaited.close()
             self._waiting.pop()
         return not self._waiting or self._left() <= 0
 
@@ -146,8 +141,3 @@ class _Awaited:
         if lane is not None and (lane.state.parked is not None or lane.locked_out):
             return False
         return self._follower is None or self._follower.parked is None
-
-    def close(self) -> None:
-        """Close what was opened."""
-        if self._follower is not None:
-            self._follower.close()

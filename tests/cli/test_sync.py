@@ -10,8 +10,11 @@ import pytest
 
 import mission_tracer as mt
 from mission_tracer import recorder
+from mission_tracer._disk.delivery_log import DeliveryLog
+from mission_tracer._planning.records import Parked
 from mission_tracer.client import MissionsClient
 from tests import processes
+from tests.disks import open_files, open_files_limit
 
 from .conftest import Call
 
@@ -109,6 +112,22 @@ def test_a_run_for_another_address_that_never_reached_it_is_delivered(call: Call
     recorder.discard()
     assert call("sync").status == 0
     assert statuses(base_url) == ["succeeded"]
+
+
+def test_more_runs_than_files_may_be_opened(call: Call, base_url: str, state: Path) -> None:
+    """Any number of runs is brought home with few open files, also of runs that somebody began to deliver."""
+    mt.configure(sender="off")
+    for _ in range(100):
+        with mt.mission_run("Wash windows") as run:
+            pass
+        log = DeliveryLog(state / "runs" / f"{run.key}.sent.jsonl")
+        assert log.try_open()
+        log.note(Parked("the server lost its missions"))
+        log.close()
+    recorder.discard()
+    with open_files_limit(open_files() + 60):
+        assert call("sync").status == 0
+    assert statuses(base_url) == ["succeeded"] * 100
 
 
 def test_a_server_that_is_down_leaves_all_and_says_why(

@@ -344,7 +344,6 @@ def test_a_follower_sees_how_far_it_is(path: Path) -> None:
     log.note(Retried(10))
     log.note(Parked("no such run"))
     assert (follower.cursor(), follower.retries, follower.parked) == (20, {10}, "no such run")
-    follower.close()
     log.close()
 
 
@@ -355,4 +354,3 @@ def test_a_follower_of_nothing(path: Path) -> None:
         follower.cursor()
     opened(path).close()
     assert follower.cursor() == 0
-    follower.close()
