@@ -58,13 +58,15 @@ class MemoryFacts:
     """Hold facts of one run that no disk took.
 
     A fact leaves in one of two ways: the sender takes it and says when it is delivered, or it is handed to the disk
-    once that works again. Never both: while the sender has some in its hands, none are handed over.
+    once that works again. Never both: while the sender has some in its hands, none are handed over, and none are taken
+    meanwhile. Not even by whoever interrupts that, as a signal's handler does that records, or waits for the sender: so
+    no lock is held while the disk is written to.
 
     Args:
         room: Bounds them together with those of other runs; or how many there may be.
     """
 
-    __slots__ = ("_first", "_lock", "_room", "_taken", "lines")
+    __slots__ = ("_first", "_lock", "_room", "_spills", "_taken", "lines")
 
     def __init__(self, room: Room | int) -> None:
         self._room = Room(room) if isinstance(room, int) else room
@@ -74,6 +76,7 @@ class MemoryFacts:
         """Forget all, in a forked child: its parent delivers them."""
         self.lines: deque[bytes] = deque()
         self._first = self._taken = MEMORY
+        self._spills = False
         self._lock = threading.RLock()
 
     def append(self, line: bytes) -> None:
@@ -89,7 +92,7 @@ class MemoryFacts:
     def take(self, position: int, *, most: int = 256) -> list[Line]:
         """Take up to `most` facts from a position on into the sender's hands; none when that one is gone."""
         with self._lock:
-            lines = self.read(position, most=most) if position >= self._first else []
+            lines = self.read(position, most=most) if position >= self._first and not self._spills else []
             if lines:
                 self._taken = max(self._taken, lines[-1].end)
             return lines
@@ -106,9 +109,10 @@ class MemoryFacts:
     def claim(self) -> bool:
         """Keep what is here for the sender; say whether there is anything."""
         with self._lock:
-            if self.lines:
-                self._taken = max(self._taken, self._first + 1)
-            return bool(self.lines)
+            if self._spills or not self.lines:
+                return False
+            self._taken = max(self._taken, self._first + 1)
+            return True
 
     def give_back(self) -> None:
         """Take what is not delivered out of the sender's hands."""
@@ -127,20 +131,21 @@ class MemoryFacts:
         Raises:
             OSError: (by `write`) The disk does not take them.
         """
-        if not self._lock.acquire(blocking=False):
-            return False
-        try:
-            if self._taken > self._first:
+        with self._lock:
+            if self._spills or self._taken > self._first:
                 return False
+            self._spills = True
+        try:
             for _ in range(most):
                 if not self.lines:
                     break
                 # Written before it is taken out: whoever sees none here appends behind it on the disk.
                 write(self.lines[0])
-                self._pop()
+                with self._lock:
+                    self._pop()
             return not self.lines
         finally:
-            self._lock.release()
+            self._spills = False
 
     def _pop(self) -> None:
         self.lines.popleft()

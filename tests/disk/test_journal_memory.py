@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from mission_tracer._disk.journal_memory import JournalFullError, MemoryFacts, Room
@@ -77,6 +79,43 @@ def test_a_fact_that_the_disk_does_not_take_stays() -> None:
     assert disk == [b"0"]
     assert [line.content for line in memory.read(0)] == [b"1", b"2"]
     assert memory.take(MEMORY + 1, most=1)[0].position == MEMORY + 1
+
+
+def test_whoever_interrupts_a_handing_over_takes_nothing_out() -> None:
+    """A signal's handler that records while facts are handed over puts its own behind them, and each goes once."""
+    memory, disk = MemoryFacts(10), []
+    for number in range(3):
+        memory.append(b"%d" % number)
+
+    def write(line: bytes) -> None:
+        disk.append(line)
+        if line == b"1":
+            assert memory.spill(disk.append) is False
+            memory.append(b"the handler's")
+
+    assert memory.spill(write) is True
+    assert disk == [b"0", b"1", b"2", b"the handler's"]
+    assert memory.first == memory.end() == MEMORY + 4
+
+
+def test_the_sender_is_not_kept_waiting_by_the_disk() -> None:
+    """While facts are handed over another thread gets none of them, at once: who hands over may wait for it."""
+    memory, disk, seen = MemoryFacts(10), [], []
+    for number in range(3):
+        memory.append(b"%d" % number)
+
+    def send() -> None:
+        seen.append((memory.take(memory.first), memory.claim()))
+
+    def write(line: bytes) -> None:
+        sender = threading.Thread(target=send, daemon=True)
+        sender.start()
+        sender.join(10)
+        disk.append(line)
+
+    assert memory.spill(write) is True
+    assert seen == [([], False)] * 3
+    assert disk == [b"0", b"1", b"2"]
 
 
 def test_a_forked_child_begins_empty() -> None:
