@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from mission_tracer import _context
 from mission_tracer._base.checks import check_seconds, unless_none
 from mission_tracer._base.guard import guarded
 from mission_tracer._context import Current
@@ -79,8 +80,8 @@ class Bound(Current):
 
     @guarded(otherwise=False)
     def _is_worth_waiting(self, deadline: float) -> bool:
-        if self.stream is None or self.run_id is not None or self.recorder.delivery.is_offline:
-            return False
+        if self.stream is None or self.run_id is not None or self.recorder.delivery.is_offline or _context.quiet.get():
+            return False  # who is quiet is at work for us: nobody else would do that meanwhile
         lane, own = self.recorder.roster.lane(self.key), self.recorder.roster.own(self.key)
         # A run that is parked loses its lane.
         is_parked = (lane is not None and lane.state.parked) or (own is not None and own.parked)

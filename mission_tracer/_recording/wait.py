@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from mission_tracer import _context
 from mission_tracer._disk.delivery_log import LogFollower
 from mission_tracer.facts import MEMORY
 
@@ -18,7 +19,8 @@ GLANCE = 0.02  # how often it is looked, in seconds
 class Wait:
     """Wait for runs, up to what was recorded when the wait began.
 
-    All of them have to be delivered, so only one is looked at at a time, however many there are.
+    All of them have to be delivered, so only one is looked at at a time, however many there are. What runs on a
+    sender's thread, such as a destructor that is called there, does not wait: nobody else would deliver meanwhile.
 
     Args:
         delivery: Who delivers them.
@@ -45,7 +47,7 @@ class Wait:
         self._stall = stall
         self._monotonic = monotonic
         self._started = monotonic()
-        self._deadline = self._started + timeout
+        self._deadline = self._started + (0.0 if _context.quiet.get() else timeout)
 
     def wait(self) -> bool:
         """Wait; say whether everything is delivered or refused for good."""

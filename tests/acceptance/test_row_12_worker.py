@@ -82,3 +82,34 @@ def test_row_12_what_the_sender_does_is_not_recorded(api: Any, chatty: None, mon
     said = [event.summary for event in api.only_run()["events"]]
     assert len(said) == 1
     assert "mine" in said[0]
+
+
+def test_row_12_what_waits_on_a_senders_thread_does_not_keep_it(api: Any, monkeypatch: Any) -> None:
+    """A destructor that flushes, or waits for the ids, on a sender's thread gets its answer at once; all arrives."""
+    seen: list[tuple[bool, bool]] = []
+
+    class Last:
+        def __init__(self, run: mt.Run) -> None:
+            self.itself = self  # only the garbage collector ends it
+            self.run = run
+
+        def __del__(self) -> None:
+            seen.append((mt.flush(30), self.run.wait_bound(30)))
+
+    real = httpcore.HTTPConnection.handle_request
+
+    def collecting(connection: httpcore.HTTPConnection, request: httpcore.Request) -> httpcore.Response:
+        gc.collect()
+        return real(connection, request)
+
+    monkeypatch.setattr(httpcore.HTTPConnection, "handle_request", collecting)
+    gc.disable()  # nothing of it ends on this thread
+    try:
+        with mt.mission_run("Last") as run:
+            Last(run)
+            mt.log_event("said")
+            assert mt.flush(20)
+    finally:
+        gc.enable()
+    assert seen == [(False, False)]
+    assert [event.summary for event in api.only_run()["events"]] == ["said"]
