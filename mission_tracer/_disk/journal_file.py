@@ -108,6 +108,19 @@ class AppendFile:
         size = self.size()
         return size > 0 and os.pread(self.fd, 1, size - 1) != b"\n"
 
+    def fill_up(self, size: int) -> None:
+        """Make a file as long as it was when its end was lost: what comes next is not to stand where that stood.
+
+        A power cut may take facts that were delivered, and leave the log that says so. What fills the gap is one line
+        that is cut off, and says nothing. The caller holds the file's lock.
+
+        Raises:
+            OSError: The disk does not take it.
+        """
+        if self.size() < size:
+            os.ftruncate(self.fd, size)
+            self._torn = True
+
     def size(self) -> int:
         """Return the file's length in bytes."""
         return os.fstat(self.fd).st_size

@@ -47,6 +47,11 @@ class Track:
     cursor: int = 0
     done: dict[int, int] = field(default_factory=dict)
 
+    @property
+    def end(self) -> int:
+        """Return the position after the last fact that needs nothing more."""
+        return max(self.cursor, *self.done.values()) if self.done else self.cursor
+
     def is_done(self, position: int) -> bool:
         """Say whether the fact at a position needs nothing more."""
         return position < self.cursor or position in self.done

@@ -10,10 +10,15 @@ from mission_tracer._disk.journal import iterate_lines
 from mission_tracer._disk.stream import utc_now
 
 
-def bury(directory: Directory, key: str) -> bool:
+def bury(directory: Directory, key: str, *, delivered: int = 0) -> bool:
     """Close a run whose writers are all dead and that was never closed; say whether they are all dead.
 
     A paused run is left: it may wait for its next process. A joined one is not ours to end.
+
+    Args:
+        directory: The state directory.
+        key: The run's key.
+        delivered: The position after the last fact that its delivery log calls delivered.
 
     Raises:
         OSError: Its journal cannot be read or written.
@@ -23,6 +28,7 @@ def bury(directory: Directory, key: str) -> bool:
         return False
     with closing(file):
         if file.is_in_place():
+            file.fill_up(delivered)
             closing_fact = last_words(directory, key)
             if closing_fact is not None:
                 file.append(facts.encode(closing_fact))

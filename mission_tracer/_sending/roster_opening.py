@@ -137,7 +137,7 @@ class Opening:
         """Say why a run is not for us; close it first when its processes are dead."""
         if not log.has_file:
             return None
-        if own is None and (nothing := self._prepare(directory, key)) is not None:
+        if own is None and (nothing := self._prepare(directory, key, log.state.file.end)) is not None:
             return nothing
         head = read_head(directory, key)
         bound = log.state.run_id is not None or log.state.mission_id is not None
@@ -149,12 +149,12 @@ class Opening:
             log.note(records.Unparked())
         return None
 
-    def _prepare(self, directory: Directory, key: str) -> Nothing | None:
+    def _prepare(self, directory: Directory, key: str, delivered: int) -> Nothing | None:
         """Look after what another process left; say so when there is nothing to deliver."""
         head = read_head(directory, key)
         if head is None and discard_stillborn(directory, key):
             return Nothing()
-        if not bury(directory, key) and head is not None and head.sends and self._is_young(head):
+        if not bury(directory, key, delivered=delivered) and head is not None and head.sends and self._is_young(head):
             return Nothing()  # whoever began it is about to deliver it, and comes later, not sooner, if we are first
         # Without a line, the first one is being written.
         return None if any(iterate_lines(directory.journal(key))) else Nothing(yet=True)

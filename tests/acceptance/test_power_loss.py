@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -109,6 +110,37 @@ def check(told: list[str], base_url: str) -> None:
                 arrived[f"agent {number}"] += 1
     assert not set(told) - set(arrived)
     assert max(arrived.values(), default=1) == 1
+
+
+@pytest.mark.parametrize("kept", [1, 9])
+@pytest.mark.parametrize("piece", [0, 40])
+def test_a_journal_that_lost_what_its_log_calls_delivered(kept: int, piece: int, tmp_path: Path) -> None:
+    """A power cut may take a journal's end and leave its log: the run is closed all the same, and counted."""
+    state = tmp_path / "state"
+    with served() as base_url:
+        env = environment(state, TELNYX_API_KEY="KEY1", TELNYX_BASE_URL=base_url)
+        program = (
+            "import os, mission_tracer as mt\n"
+            "with mt.mission_run('Power'), mt.plan_step('one'):\n"
+            "    for number in range(20):\n"
+            "        mt.log_event(f'event {number}')\n"
+            "    assert mt.flush(30)\n"
+            "    os._exit(0)\n"
+        )
+        assert run([sys.executable, "-c", program], env).returncode == 0
+        [journal] = [path for path in (state / "runs").glob("*.jsonl") if ".sent." not in path.name]
+        lines = journal.read_bytes().splitlines(keepends=True)
+        journal.write_bytes(b"".join(lines[:kept]) + lines[kept][:piece])
+        done = run([*CLI, "sync", "--timeout", "60"], env, timeout=90)
+        assert done.returncode == 0, done.stderr
+        [counted] = json.loads(run([*CLI, "status", "--json"], env).stdout)["runs"]
+        assert (counted["recorded"], counted["delivered"]) == (kept + 1, kept + 1)
+        with MissionsClient(api_key="KEY1", base_url=base_url) as client:
+            [ended] = client.missions.runs.list_runs()
+            assert ended.status == "failed"
+            events = client.missions.runs.events.list(ended.run_id, mission_id=ended.mission_id)
+            said = [event.summary for event in events if event.type == "custom"]
+            assert said == [f"event {number}" for number in range(20)]
 
 
 def test_names_are_synced_before_their_files_count(tmp_path: Path) -> None:
