@@ -64,6 +64,18 @@ def is_elsewhere(opener: int) -> bool:
     return opener != process_id() and _lives(opener)
 
 
+_main = threading.main_thread()
+
+
+def is_over() -> bool:
+    """Say whether this is a child that a thread forked, and that thread has ended.
+
+    Such a process has no interpreter that ends: it lives as long as any thread does, daemons among them.
+    """
+    main = threading.main_thread()
+    return main is not _main and not main.is_alive()
+
+
 def _lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)

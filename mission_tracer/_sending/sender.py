@@ -14,6 +14,7 @@ from random import random
 from typing import TYPE_CHECKING
 
 from mission_tracer import _context
+from mission_tracer._base import forks
 from mission_tracer._base.signal_mask import leave_signals
 from mission_tracer._sending.lane import Lane
 from mission_tracer._sending.lane_courier import Item, Pause
@@ -178,8 +179,8 @@ class Sender:
                 try:
                     if self._step():
                         leave_at = self._monotonic() + _LEISURE
-                    elif self._monotonic() >= leave_at and self._watched:
-                        return  # another one watches for work
+                    elif forks.is_over() or (self._monotonic() >= leave_at and self._watched):
+                        return  # nobody is left whose work it is, or another one watches for work
                 except BaseException as error:  # noqa: BLE001 - the sender must outlive whatever happens in it
                     self._complain(error)
         finally:
@@ -303,7 +304,7 @@ class Sender:
         """Say whether the watching thread may wait on: it costs next to nothing as long as nobody does anything."""
         with self.progress:
             busy = self._stopped or self._running or self._ready or self._resting or self._gate.opens_at
-            return not busy and self._lanes.is_still
+            return not (busy or forks.is_over()) and self._lanes.is_still
 
     # ---- under the lock ----
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,11 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import mission_tracer as mt
 from mission_tracer._base.notices import Notices
 from mission_tracer._planning.actions import Call
 from mission_tracer._sending.lane import Lane
 from mission_tracer._sending.sender import MAX_THREADS, Sender
+from tests import processes
 from tests.disks import open_files_limit
 from tests.faults import faulty
 from tests.sending.test_lane import Bench
@@ -35,6 +40,34 @@ def test_threads_come_with_the_first_fact_and_go_with_shutdown(api: Any) -> None
         assert threads() == 0
     [mission] = api.tree()
     assert [event.summary for run in mission["runs"] for event in run["events"]] == ["turn 0", "turn 1", "turn 2"]
+
+
+FORKING = """
+import os, threading, mission_tracer as mt
+def work():
+    with mt.plan_step("one"):
+        if os.fork() == 0:
+            mt.log_event("from the child")
+            return
+        print(os.waitstatus_to_exitcode(os.wait()[1]))
+with mt.mission_run("Forks"):
+    thread = threading.Thread(target=mt.carry(work))
+    thread.start()
+    thread.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("is_up", [True, False])
+def test_a_child_that_a_thread_forked_ends_with_that_thread(is_up: bool, api: Any, tmp_path: Path) -> None:
+    """A child whose only thread of the program's ends is not kept alive by ours; what it recorded arrives."""
+    env = processes.environment(tmp_path / "state", TELNYX_API_KEY="x", TELNYX_BASE_URL=api.base_url)
+    away = {} if is_up else {"TELNYX_BASE_URL": f"http://127.0.0.1:{processes.free_port()}/v2"}
+    done = processes.run([sys.executable, "-c", FORKING], {**env, **away})
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+    if not is_up:
+        assert processes.run([*processes.CLI, "sync"], env).returncode == 0
+    assert [event.summary for event in api.only_run()["events"] if event.type == "custom"] == ["from the child"]
 
 
 def test_an_idle_sender_keeps_one_thread(api: Any) -> None:
