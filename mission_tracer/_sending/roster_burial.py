@@ -36,7 +36,9 @@ def bury(directory: Directory, key: str, *, delivered: int = 0) -> bool:
 
 
 def discard_stillborn(directory: Directory, key: str) -> bool:
-    """Delete a run of which not one fact was written whole: its process died while it wrote the first one.
+    """Delete a run of which not one line was written whole: its process died while it wrote the first one.
+
+    A line that says what we cannot read, such as a later version's, is somebody's; the zeros of a power cut are not.
 
     Raises:
         OSError: Its journal cannot be read or deleted.
@@ -45,7 +47,7 @@ def discard_stillborn(directory: Directory, key: str) -> bool:
     if file is None:
         return False
     with closing(file):
-        stillborn = file.is_in_place() and not any(facts.read(line.content) for line in iterate_lines(file.path))
+        stillborn = file.is_in_place() and not any(line.content.strip(b"\0") for line in iterate_lines(file.path))
         if stillborn:
             directory.delete(key)
     return stillborn

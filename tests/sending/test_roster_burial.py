@@ -295,6 +295,14 @@ def test_a_stillborn_run_is_deleted(content: bytes, directory: Directory) -> Non
     assert list(directory.delivered.iterdir()) == []
 
 
+@pytest.mark.parametrize("content", [b'{"fact":"run_began","id":"w.1"}\n', b"\0?\0\n", b'{"fact":"event"}\n~\n'])
+def test_what_cannot_be_read_is_not_deleted(content: bytes, directory: Directory) -> None:
+    """A run whose lines are whole and say nothing to this version, as a later one's may, stays."""
+    directory.journal(KEY).write_bytes(content)
+    assert not discard_stillborn(directory, KEY)
+    assert directory.journal(KEY).read_bytes() == content
+
+
 def test_what_is_being_born_is_left_alone(directory: Directory) -> None:
     """An empty journal that a living process has open, and a run that has a fact, stay."""
     writer = AppendFile(directory.journal(KEY), create=True)
