@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from mission_tracer._base.notices import Notices
 from mission_tracer._disk.directory import Directory
 from mission_tracer._disk.journal import Disk, Journal, JournalFullError, MemoryFacts, Room
 from mission_tracer._disk.stream import Stream
+from mission_tracer._recording.beginning import Beginning
 from mission_tracer._recording.ends import at_exit, never_at_exit, say_disk_trouble, say_what_is_left
 from mission_tracer._recording.export import load_export
 from mission_tracer.facts import EventBody, EventWritten, Mark, encode
@@ -61,8 +63,7 @@ class Recorder:
         self.directory = Directory(place, power=self._power) if place is not None else None
         self.new_key = key
         self._make_stream: Callable[[str, Journal], Stream] = stream or Stream
-        self._adopt = adopt
-        self._anywhere = anywhere
+        self._reach = {"adopt": adopt, "anywhere": anywhere}
         self.runs: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._streams: weakref.WeakValueDictionary[str, Stream] = weakref.WeakValueDictionary()
         self.on_sigterm: Callable[..., object] | None = None  # our handler, once it is set
@@ -78,7 +79,8 @@ class Recorder:
         self._pid = process_id()
         self._lock = threading.RLock()
         self._delivery: Delivery | None = None
-        self._dropped: dict[str, int] = {}
+        self._beginning = Beginning()
+        self._dropped: Counter[str] = Counter()
         self._is_drained_at_exit = False
         self._offline_runs = 0
         self._last_run = ""
@@ -91,14 +93,15 @@ class Recorder:
 
     @held_off()
     def _begin_delivery(self) -> Delivery:
-        from mission_tracer._recording.delivery import Delivery
+        with self._beginning:
+            from mission_tracer._recording.delivery import Delivery
 
-        with self._lock:
-            if self._delivery is None:
-                made = Delivery(self.settings, self.directory, self.notices, adopt=self._adopt, anywhere=self._anywhere)
-                # A signal's handler may have been here in the meantime.
-                self._delivery = self._delivery or made  # type: ignore[redundant-expr]
-            return self._delivery
+            with self._lock:
+                if self._delivery is None:
+                    self._delivery = Delivery(self.settings, self.directory, self.notices, **self._reach)
+        while self._beginning.early:
+            self._stir(self._beginning.early.pop())
+        return self._delivery
 
     @property
     def roster(self) -> Roster:
@@ -226,6 +229,8 @@ class Recorder:
         if self._pid != process_id():
             self._forked_unseen()
         stream.dirty = True
+        if self._beginning.puts_off(stream):
+            return
         if not stream.attached:
             self._attach(stream)
         if self.sends:
@@ -248,8 +253,8 @@ class Recorder:
     def _drop(self, stream: Stream, reason: str) -> None:
         with self._lock:
             stream.drop()
-            self._dropped[reason] = self._dropped.get(reason, 0) + 1
-            total = self._dropped[reason]
+            self._dropped[reason] += 1
+        total = self._dropped[reason]
         self.notices.say("error", "a fact was dropped", cause=f"drop {reason}", reason=reason, dropped_so_far=total)
 
     def trouble(self, error: Exception, where: str) -> None:
@@ -287,6 +292,8 @@ class Recorder:
             keys: Only these runs; `None`: all of this process.
             leave_to_others: True: do not wait for runs that another living process delivers.
         """
+        if self._beginning.is_here:
+            return False
         most = self.settings.flush_timeout if timeout is None else timeout
         deadline = time.monotonic() + most
         delivered = self.delivery.wait(most, stall=stall, keys=keys, leave_to_others=leave_to_others)
@@ -297,9 +304,7 @@ class Recorder:
 
     def stats(self) -> Stats:
         """Balance the books of what this process recorded."""
-        with self._lock:
-            dropped = dict(self._dropped)
-        stats = self.roster.stats(dropped)
+        stats = self.roster.stats(dict(self._dropped))
         for predecessor in self._predecessors:
             stats = stats.plus(predecessor.stats())
         return stats
@@ -343,7 +348,8 @@ class Recorder:
         runs = before.roster.keys()
         successor.roster.take_over(before.roster)
         self._delivery, self.sends = successor.delivery, successor.sends
-        successor.inherit(self._dropped)
+        with successor._lock:
+            successor._dropped.update(self._dropped)  # these are sums
         self._dropped, self._lock = successor._dropped, successor._lock
         if runs:
             successor.start()
@@ -355,12 +361,6 @@ class Recorder:
         place = self.directory.root if self.directory is not None else None
         same_place = place == (other.directory.root if other.directory is not None else None)
         return same_place and (mine.base_url == theirs.base_url or mine.api_key is None)
-
-    def inherit(self, dropped: dict[str, int]) -> None:
-        """Take over what another recorder lost."""
-        with self._lock:
-            for reason, count in dropped.items():
-                self._dropped[reason] = self._dropped.get(reason, 0) + count
 
     def forget(self) -> None:
         """End the threads and give the runs up, delivered or not; the end of the process says nothing about them."""

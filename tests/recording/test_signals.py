@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,6 +73,39 @@ with recorder._default_lock, sys.modules["mission_tracer.instrument"]._installed
     quiet = environment(tmp_path, MISSION_TRACER_LOG_LEVEL="off")
     assert subprocess.run([sys.executable, "-c", program], env=quiet, timeout=30, check=False).returncode == 0
     assert len(list(Directory(tmp_path).keys())) == 1
+
+
+def test_a_handler_may_come_while_what_delivers_is_imported(api: Any, tmp_path: Path) -> None:
+    """A handler that records and flushes in the middle of that raises nothing, does not wait, and all is delivered."""
+    program = """
+import signal, sys
+import mission_tracer as mt
+from mission_tracer import log_event, mission_run
+
+class Finder:
+    def find_spec(name, *_):
+        if name == "httpcore":
+            signal.raise_signal(signal.SIGUSR1)
+
+def handle(*_):
+    with mission_run("Of the handler") as run:
+        log_event("of the handler")
+    print(mt.flush(30), run.flush(30))
+
+sys.meta_path.insert(0, Finder)
+signal.signal(signal.SIGUSR1, handle)
+with mission_run("Of the program"):
+    log_event("of the program")
+print(mt.flush(30), mt.stats())
+"""
+    env = environment(tmp_path, TELNYX_API_KEY="x", TELNYX_BASE_URL=api.base_url)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    books = "Stats(recorded=6, delivered=6, pending=0, rejected=0, dropped={})"
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"False False\nTrue {books}\n", "")
+    said = {mission["mission"].name: [e.summary for e in mission["runs"][0]["events"]] for mission in api.tree()}
+    assert said == {"Of the handler": ["of the handler"], "Of the program": ["of the program"]}
 
 
 def test_a_terminated_program_dies_of_it_and_its_run_failed(tmp_path: Path) -> None:
