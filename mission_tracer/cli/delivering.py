@@ -172,6 +172,9 @@ class Delivery:
                     ended = _may_stay(fact, before=ended)
         except FileNotFoundError:
             return None  # another process has just put it away
+        except OSError as error:  # another user's, perhaps: that concerns no other run
+            self._damaged[key] = f"its journal cannot be read: {error.strerror}"
+            return None
         living = is_written(journal)
         if head is None and not living:
             with suppress(OSError):

@@ -154,6 +154,15 @@ def test_a_run_whose_beginning_is_damaged_is_left(recorded: str, call: Call, bas
     assert journal.exists()
 
 
+def test_a_run_that_cannot_be_read_hinders_no_other(recorded: str, call: Call, base_url: str, state: Path) -> None:
+    """What cannot be read, such as another user's journal, is left, with the reason; all else is delivered."""
+    (state / "runs" / "0.jsonl").mkdir()
+    said = call("sync")
+    assert said.status == 1
+    assert said.err.splitlines()[-1] == "left: run 0: its journal cannot be read: Is a directory"
+    assert statuses(base_url) == ["succeeded"]
+
+
 def test_a_key_that_cannot_be_used_is_not_said_to_be_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key or an address that is set and wrong is said to be that."""
     for name, text in (("TELNYX_API_KEY", "a b"), ("TELNYX_BASE_URL", "api.example.com")):
