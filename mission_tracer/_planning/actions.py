@@ -230,6 +230,8 @@ def select(
 ) -> Generator[Action, Any, tuple[Answer, list[dict[str, Any]]]]:
     """Read every page of a list; return the last answer (a refusal, perhaps) and the items that are wanted.
 
+    A server that gives the same page again and again has no other.
+
     Args:
         operation: The operation that lists.
         at_path: Its path values.
@@ -239,14 +241,15 @@ def select(
     """
     items: list[dict[str, Any]] = []
     sized: dict[str, Any] = {"page[size]": PAGE}
-    page = 1
+    page, before = 1, None
     while True:
         answer: Answer = yield Call(operation, at_path, {**query, "page[number]": page, **sized})
         if page == 1 and sized and answer.status in MALFORMED:
             sized = {}  # nobody says how many may be asked for at once
             continue
-        if answer.ok:
-            items.extend(item for item in answer.data if wanted(item))
-        if not answer.ok or not answer.data or page >= answer.pages or (first and items):
+        if not answer.ok or not answer.data or answer.data == before:
             return answer, items
-        page += 1
+        items.extend(item for item in answer.data if wanted(item))
+        if page >= answer.pages or (first and items):
+            return answer, items
+        page, before = page + 1, answer.data

@@ -64,18 +64,27 @@ def _smaller(status: int, body: bytes | msgspec.Raw) -> Iterator[bytes]:
     if status == 413 or status >= 500:
         yield _shrink(body)
     elif status in {400, 404, 409, 422}:
-        event = msgspec.json.decode(body)
+        event = _read(body)
         step_id = event.pop("step_id", None)
         if step_id is not None:  # the server may know no such step
-            event["payload"] = {**event.get("payload", {}), "step_id": step_id}
+            event["payload"] = {**event["payload"], "step_id": step_id}
             yield msgspec.json.encode(event)
+
+
+def _read(body: bytes | msgspec.Raw) -> dict[str, Any]:
+    """Read an event's body, which always has a payload then; what a later version wrote may have any form."""
+    found = msgspec.json.decode(body)
+    event: dict[str, Any] = found if isinstance(found, dict) else {}
+    if not isinstance(event.get("payload"), dict):
+        event["payload"] = {}
+    return event
 
 
 def _shrink(body: bytes | msgspec.Raw) -> bytes:
     """Keep an event's type, summary and place, and of its payload only how large it was."""
-    event = msgspec.json.decode(body)
-    payload = event.get("payload", {})
-    event["summary"] = event["summary"][:1000]
+    event = _read(body)
+    payload = event["payload"]
+    event["summary"] = str(event.get("summary", ""))[:1000]
     event["payload"] = {
         "truncated": {
             "bytes": len(msgspec.json.encode(payload)),
@@ -88,13 +97,13 @@ def _shrink(body: bytes | msgspec.Raw) -> bytes:
 
 def _exists(body: bytes | msgspec.Raw, at: Situation) -> Generator[Action, Any, bool]:
     """Look for an event among the run's by its key, or by our mark in its payload."""
-    event = msgspec.json.decode(body)
+    event = _read(body)
     key, ours = event.get("idempotency_key"), _mark(event)
 
     def same(item: dict[str, Any]) -> bool:
         return (key is not None and item.get("idempotency_key") == key) or (ours is not None and _mark(item) == ours)
 
-    _, found = yield from select("missions.runs.events.list", at.path(), {"type": event["type"]}, same, first=True)
+    _, found = yield from select("missions.runs.events.list", at.path(), {"type": event.get("type")}, same, first=True)
     return bool(found)
 
 

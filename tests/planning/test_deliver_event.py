@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from mission_tracer import facts
@@ -119,6 +120,24 @@ def test_a_server_that_fails_on_an_event_is_offered_a_smaller_one() -> None:
     assert [call.tolerant for call in course.asked] == [False, True, False]
     check_cut(course)
     assert not drive(event(), bound(), failures=STUBBORN - 1).asked[0].tolerant
+
+
+@pytest.mark.parametrize("body", [b'"a text"', b"[1]", b"{}", b'{"summary": 1, "payload": "a text"}'])
+@pytest.mark.parametrize(
+    ("answers", "known"),
+    [
+        ([no(422)], {}),
+        ([no(413), no(413)], {}),
+        ([Answer(200, []), no(409), Answer(200, [])], old(301)),
+    ],
+)
+def test_an_event_in_a_form_of_another_version_is_refused(
+    body: bytes, answers: list[Answer], known: dict[str, Any]
+) -> None:
+    """What the server does not take, and nobody here understands, is given up, and hinders nothing."""
+    course = drive(fact(facts.Event, body=msgspec.Raw(body)), bound(), *answers, **known)
+    assert course.end == "done"
+    assert len(course.refused) == 1
 
 
 def test_an_event_of_a_run_that_is_gone_parks_it() -> None:

@@ -72,6 +72,14 @@ def test_a_list_is_asked_for_without_a_size_where_none_is_taken() -> None:
     assert drive(opened(), LaneState(), None, no(422), no(422)).end.startswith("Park: the server does not list")
 
 
+def test_a_list_ends_with_a_page_that_is_the_one_before() -> None:
+    """A server that knows no pages gives all each time, and may not say how many pages there are."""
+    state = LaneState()
+    page = Answer(200, [mission("other", "o", "1"), mission("M", "m", "1")], pages=1 << 30)
+    assert drive(opened(), state, None, page, page, RUN).calls == ["list", "list", "create", "update"]
+    assert state.mission_id == "m"
+
+
 def test_a_known_mission_is_not_looked_up() -> None:
     """A mission whose id is given, or known on this host, costs no request."""
     assert drive(opened(), LaneState(), "m", RUN).calls == ["create", "update"]
