@@ -177,12 +177,16 @@ def _examine_journals(settings: Settings) -> Iterator[Finding]:
         return
     pending, rejected = sum(run.pending for run in runs), sum(run.rejected for run in runs)
     parked = [run for run in runs if run.parked]
+    unreadable = [run for run in runs if run.unreadable]
     if pending:
         yield Finding("journals", "warn", f"{plural(pending, 'fact')} not delivered yet", "mission-tracer sync")
-    elif runs:
-        yield Finding("journals", "ok", f"everything of {plural(len(runs), 'run')} is delivered or refused")
-    else:
+    elif len(runs) > len(unreadable):
+        known = plural(len(runs) - len(unreadable), "run")
+        yield Finding("journals", "ok", f"everything of {known} is delivered or refused")
+    elif not runs:
         yield Finding("journals", "ok", "nothing is recorded yet")
+    for run in unreadable[:3]:
+        yield Finding("journals", "fail", f"run {run.key}: {run.unreadable}")
     for run in parked[:3]:
         yield Finding("journals", "warn", f"run {run.key} is parked: {run.parked}", "mission-tracer sync tries again")
     if rejected:

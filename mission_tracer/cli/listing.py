@@ -60,7 +60,7 @@ def _all_runs(found: Sources) -> list[RunPicture]:
 
 
 def _outline(found: Sources, books: journals.Books) -> RunPicture | None:
-    run = journals.picture(found.directory, books.key)
+    run = None if books.unreadable else journals.picture(found.directory, books.key)
     if run is not None:
         run.steps, run.events = [], []
     return run
@@ -108,6 +108,8 @@ def _all_missions(found: Sources, limit: int) -> list[dict[str, Any]]:
 def _local_missions(found: Sources) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for books in journals.all_books(found.directory):
+        if books.unreadable:
+            continue
         row = rows.setdefault(books.mission, {"mission_id": None, "name": books.mission, "runs": 0})
         row["runs"] += 1
         row["mission_id"] = books.mission_id or row["mission_id"]

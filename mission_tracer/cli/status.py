@@ -18,11 +18,12 @@ _SHOWN = 20
 @command("mission-tracer status", "mission-tracer status --json | jq .total.pending")
 @click.option("--all", "everything", is_flag=True, help=f"List every run, not only the last {_SHOWN} delivered ones.")
 @json_option
-def status(*, everything: bool, as_json: bool) -> None:
+def status(*, everything: bool, as_json: bool) -> int:
     """Show what is delivered, what waits and what was refused.
 
     Reads the journals of this machine: no network, and no harm to programs that are recording.
     Of each run and in sum: recorded = delivered + pending + rejected + dropped.
+    Exits with 1 if the journal of a run cannot be read.
     """
     here = load_settings()
     runs = list(all_books(readable(here)))
@@ -30,6 +31,7 @@ def status(*, everything: bool, as_json: bool) -> None:
         print_json(_as_json(here, runs))
     else:
         _print(here, runs, everything=everything)
+    return int(any(run.unreadable for run in runs))
 
 
 def _total(runs: list[Books]) -> dict[str, int]:
@@ -84,6 +86,8 @@ def _row(run: Books, here: Settings) -> tuple[object, ...]:
 
 def _reason(run: Books, here: Settings) -> str | None:
     """Say why a run waits; `None` when it does not."""
+    if run.unreadable:
+        return run.unreadable
     if run.parked:
         return f"parked: {run.parked}"
     if not run.pending:

@@ -118,16 +118,6 @@ def test_an_unknown_integration_is_a_failure(call: Call) -> None:
     assert done.err.startswith("error: --instrument: there is no integration 'bogus': there are anthropic, ")
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
-def test_an_unreadable_directory_is_a_failure(call: Call, state: Path) -> None:
-    """A journal that cannot be read is a failure that names it."""
-    journal = state / "runs" / "01abc.jsonl"
-    journal.parent.mkdir(parents=True)
-    journal.touch(mode=0)
-    done = call("status")
-    assert (done.status, done.err) == (2, f"error: {journal}: Permission denied\n")
-
-
 def test_an_output_nobody_reads_is_no_failure(tmp_path: Path) -> None:
     """A reader that goes away early, such as `head`, is no failure."""
     words = " ".join(processes.CLI)

@@ -74,6 +74,20 @@ def test_a_living_run_is_running_and_a_dead_one_interrupted(call: Call, state: P
     assert statuses == ["succeeded", "interrupted"]
 
 
+def test_a_run_that_cannot_be_read_hides_no_other(call: Call, recorded: str, state: Path) -> None:
+    """What cannot be read, such as another user's journal, is said, with the reason, and makes the exit status 1."""
+    (state / "runs" / "0.jsonl").mkdir()
+    said = call("status", "--json")
+    assert said.status == 1
+    assert [run["key"] for run in said.json["runs"]] == ["0", recorded]
+    assert said.json["runs"][0]["status"] == "unreadable"
+    assert "its journal cannot be read: Is a directory" in call("status").out
+    assert [run["key"] for run in call("runs", "--json").json] == [recorded]
+    assert [row["runs"] for row in call("missions", "--json").json] == [1]
+    verdicts = [(each["verdict"], each["found"]) for each in call("doctor", "--json").json]
+    assert ("fail", "run 0: its journal cannot be read: Is a directory") in verdicts
+
+
 def test_a_damaged_line_is_skipped(call: Call, recorded: str, state: Path) -> None:
     """A damaged line is counted as a fact that waits; the rest is read."""
     with (state / "runs" / f"{recorded}.jsonl").open("ab") as file:

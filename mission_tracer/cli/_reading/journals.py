@@ -21,22 +21,23 @@ T = TypeVar("T")
 
 
 class Books(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What became of one run's facts."""
+    """What became of one run's facts; with `unreadable` nothing is known but why its journal cannot be read."""
 
     key: str
-    mission: str
+    mission: str = ""
     status: str
+    unreadable: str | None = None
     opened_at: dt.datetime | None = None
     base_url: str | None = None
     mission_id: str | None = None
     run_id: str | None = None
     parked: str | None = None
     put_away: bool = False
-    recorded: int
-    delivered: int
-    pending: int
-    rejected: int
-    dropped: int
+    recorded: int = 0
+    delivered: int = 0
+    pending: int = 0
+    rejected: int = 0
+    dropped: int = 0
 
 
 class Story:
@@ -199,13 +200,12 @@ def books(directory: Directory, key: str) -> Books | None:
 
 
 def all_books(directory: Directory) -> Iterator[Books]:
-    """Count the facts of every run, the oldest first.
-
-    Raises:
-        OSError: A journal cannot be read.
-    """
+    """Count the facts of every run, the oldest first; one that cannot be read hides no other."""
     for key in sorted({*directory.keys(), *directory.delivered_keys()}):
-        found = books(directory, key)
+        try:
+            found = books(directory, key)
+        except OSError as error:  # another user's, perhaps
+            found = Books(key=key, status="unreadable", unreadable=f"its journal cannot be read: {error.strerror}")
         if found is not None:
             yield found
 
