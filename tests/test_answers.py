@@ -175,6 +175,22 @@ def test_a_single_refusal_costs_at_most_that_fact(kind: str, server: str, proxy:
     assert len(proxy.plan.script) == 0
 
 
+def test_what_waits_for_a_person_is_said_to(
+    server: str, proxy: FaultyProxy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that nobody tries to deliver any more is not said to be tried again."""
+    mt.configure(api_key=KEY, base_url=proxy.base_url, settle=0.4, max_backoff=0.1)
+    proxy.change(rules=[{"kind": "422", "match": OPERATIONS["create the run"]}])
+    with mt.mission_run(f"parked {uuid.uuid4()}") as run:
+        pass
+    assert not mt.flush(30)
+    said = capsys.readouterr().err
+    assert (
+        f"a run cannot be delivered; it is kept until `mission-tracer sync` tries it again run='{run.key}' why=" in said
+    )
+    assert "tried again" not in said
+
+
 @pytest.mark.parametrize("kind", REFUSED)
 @pytest.mark.parametrize("what", list(OPERATIONS))
 def test_a_refusal_for_good_stops_nothing_else(what: str, kind: str, server: str, proxy: FaultyProxy) -> None:

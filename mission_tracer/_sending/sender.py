@@ -375,6 +375,9 @@ class Sender:
             self._notices.say(
                 "error", f"the server refuses the API key; {self._advice}", cause="key", once=True, why=pause.why
             )
+        elif lane.state.parked is not None:
+            said = "a run cannot be delivered; it is kept until `mission-tracer sync` tries it again"
+            self._notices.say("warning", said, cause="parked", run=lane.key, why=pause.why)
         elif not pause.quiet:
             where = "server" if pause.everywhere else "run"
             self._notices.say(
