@@ -72,11 +72,13 @@ def test_row_12_what_the_sender_does_is_not_recorded(api: Any, chatty: None, mon
 
     monkeypatch.setattr(httpcore.HTTPConnection, "handle_request", collecting)
     gc.disable()  # nothing of it ends on this thread
+    gc.freeze()
     try:
         with mt.mission_run("Loud"):
             logging.getLogger("mine").warning("mine")
             assert mt.flush(30)
     finally:
+        gc.unfreeze()
         gc.enable()
     assert mt.flush(30)
     said = [event.summary for event in api.only_run()["events"]]
@@ -104,12 +106,14 @@ def test_row_12_what_waits_on_a_senders_thread_does_not_keep_it(api: Any, monkey
 
     monkeypatch.setattr(httpcore.HTTPConnection, "handle_request", collecting)
     gc.disable()  # nothing of it ends on this thread
+    gc.freeze()
     try:
         with mt.mission_run("Last") as run:
             Last(run)
             mt.log_event("said")
             assert mt.flush(20)
     finally:
+        gc.unfreeze()
         gc.enable()
     assert seen == [(False, False)]
     assert [event.summary for event in api.only_run()["events"]] == ["said"]

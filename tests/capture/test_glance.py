@@ -83,7 +83,7 @@ PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(PLAIN, st.sampled_from([64, 300, 32768]))
 def test_a_glance_sees_what_the_walk_sees(value: Any, most: int) -> None:
     """Whatever a glance makes of a value, the walk over it makes the same, secrets and all."""
@@ -93,7 +93,7 @@ def test_a_glance_sees_what_the_walk_sees(value: Any, most: int) -> None:
         assert walk.value(value) == made
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(TEXTS, st.integers(3, 100))
 def test_a_short_text_is_said_as_a_long_one(text: str, most: int) -> None:
     """The quick way to say a text in a line gives what the general one gives."""

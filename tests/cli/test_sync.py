@@ -117,7 +117,7 @@ def test_a_run_for_another_address_that_never_reached_it_is_delivered(call: Call
 def test_more_runs_than_files_may_be_opened(call: Call, base_url: str, state: Path) -> None:
     """Any number of runs is brought home with few open files, also of runs that somebody began to deliver."""
     mt.configure(sender="off")
-    for _ in range(100):
+    for _ in range(40):
         with mt.mission_run("Wash windows") as run:
             pass
         log = DeliveryLog(state / "runs" / f"{run.key}.sent.jsonl")
@@ -125,9 +125,9 @@ def test_more_runs_than_files_may_be_opened(call: Call, base_url: str, state: Pa
         log.note(Parked("the server lost its missions"))
         log.close()
     recorder.discard()
-    with open_files_limit(open_files() + 60):
+    with open_files_limit(open_files() + 30):
         assert call("sync").status == 0
-    assert statuses(base_url) == ["succeeded"] * 100
+    assert statuses(base_url) == ["succeeded"] * 40
 
 
 def test_a_server_that_is_down_leaves_all_and_says_why(
