@@ -114,8 +114,11 @@ def test_a_run_for_another_address_that_never_reached_it_is_delivered(call: Call
     assert statuses(base_url) == ["succeeded"]
 
 
-def test_more_runs_than_files_may_be_opened(call: Call, base_url: str, state: Path) -> None:
+def test_more_runs_than_files_may_be_opened(
+    call: Call, base_url: str, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Any number of runs is brought home with few open files, also of runs that somebody began to deliver."""
+    monkeypatch.setenv("MISSION_TRACER_SETTLE", "0.2")
     mt.configure(sender="off")
     for _ in range(40):
         with mt.mission_run("Wash windows") as run:
