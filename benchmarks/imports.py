@@ -22,12 +22,13 @@ _TOOLS = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-pr
 
 
 def cases(*, quick: bool) -> dict[str, dict[str, Any]]:
-    return {"import": {"times": 1 if quick else 3}}
+    return {"import": {"times": 1 if quick else 7}}
 
 
 def measure(column: Column, python: Path, *, times: int) -> dict[str, float]:
-    bare = min(_seconds(python, "pass") for _ in range(times))
-    full = min(_seconds(python, f"import {column.imports}") for _ in range(times))
+    # Taking turns: a machine that is slow for a while is so for both.
+    pairs = [(_seconds(python, "pass"), _seconds(python, f"import {column.imports}")) for _ in range(times)]
+    bare, full = map(min, zip(*pairs, strict=True))
     site = next((python.parent.parent / "lib").glob("python*/site-packages"))
     kept = [path for path in site.iterdir() if path.name.split("-")[0] not in _TOOLS]
     size = sum(file.stat().st_size for path in kept for file in ([path] if path.is_file() else path.rglob("*")))
