@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpcore
@@ -51,7 +52,28 @@ def chatty() -> Iterator[None]:
     handler.close()
 
 
-def test_row_12_what_the_sender_does_is_not_recorded(api: Any, chatty: None, monkeypatch: Any) -> None:
+@contextmanager
+def collected_by_the_sender(first: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Have the garbage of what the block makes collected on the sender's threads alone, before each request."""
+    real = httpcore.HTTPConnection.handle_request
+
+    def collecting(connection: httpcore.HTTPConnection, request: httpcore.Request) -> httpcore.Response:
+        first()
+        gc.collect()
+        return real(connection, request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpcore.HTTPConnection, "handle_request", collecting)
+        gc.disable()
+        gc.freeze()  # what was there before takes long to go through
+        try:
+            yield
+        finally:
+            gc.unfreeze()
+            gc.enable()
+
+
+def test_row_12_what_the_sender_does_is_not_recorded(api: Any, chatty: None) -> None:
     """Log lines and destructors that run on the sender's threads record nothing, so nothing feeds itself."""
 
     class Loud:
@@ -62,31 +84,20 @@ def test_row_12_what_the_sender_does_is_not_recorded(api: Any, chatty: None, mon
             logging.getLogger("loud").warning("ended")
             mt.log_event("ended")
 
-    real = httpcore.HTTPConnection.handle_request
-
-    def collecting(connection: httpcore.HTTPConnection, request: httpcore.Request) -> httpcore.Response:
+    def be_loud() -> None:
         logging.getLogger("sender").error("sending")
         Loud()
-        gc.collect()
-        return real(connection, request)
 
-    monkeypatch.setattr(httpcore.HTTPConnection, "handle_request", collecting)
-    gc.disable()  # nothing of it ends on this thread
-    gc.freeze()
-    try:
-        with mt.mission_run("Loud"):
-            logging.getLogger("mine").warning("mine")
-            assert mt.flush(30)
-    finally:
-        gc.unfreeze()
-        gc.enable()
+    with collected_by_the_sender(be_loud), mt.mission_run("Loud"):
+        logging.getLogger("mine").warning("mine")
+        assert mt.flush(30)
     assert mt.flush(30)
     said = [event.summary for event in api.only_run()["events"]]
     assert len(said) == 1
     assert "mine" in said[0]
 
 
-def test_row_12_what_waits_on_a_senders_thread_does_not_keep_it(api: Any, monkeypatch: Any) -> None:
+def test_row_12_what_waits_on_a_senders_thread_does_not_keep_it(api: Any) -> None:
     """A destructor that flushes, or waits for the ids, on a sender's thread gets its answer at once; all arrives."""
     seen: list[tuple[bool, bool]] = []
 
@@ -98,22 +109,9 @@ def test_row_12_what_waits_on_a_senders_thread_does_not_keep_it(api: Any, monkey
         def __del__(self) -> None:
             seen.append((mt.flush(30), self.run.wait_bound(30)))
 
-    real = httpcore.HTTPConnection.handle_request
-
-    def collecting(connection: httpcore.HTTPConnection, request: httpcore.Request) -> httpcore.Response:
-        gc.collect()
-        return real(connection, request)
-
-    monkeypatch.setattr(httpcore.HTTPConnection, "handle_request", collecting)
-    gc.disable()  # nothing of it ends on this thread
-    gc.freeze()
-    try:
-        with mt.mission_run("Last") as run:
-            Last(run)
-            mt.log_event("said")
-            assert mt.flush(20)
-    finally:
-        gc.unfreeze()
-        gc.enable()
+    with collected_by_the_sender(), mt.mission_run("Last") as run:
+        Last(run)
+        mt.log_event("said")
+        assert mt.flush(20)
     assert seen == [(False, False)]
     assert [event.summary for event in api.only_run()["events"]] == ["said"]
