@@ -22,6 +22,7 @@ from langchain_core.outputs import LLMResult  # noqa: E402
 from langchain_core.tracers import context as hooks  # noqa: E402
 
 from mission_tracer._base.checks import check_name  # noqa: E402
+from mission_tracer._base.endings import is_pause  # noqa: E402
 from mission_tracer.integrations._langchain.content import about_model, name_of, text_of  # noqa: E402
 from mission_tracer.integrations._langchain.events import (  # noqa: E402
     end_model,
@@ -32,12 +33,7 @@ from mission_tracer.integrations._langchain.events import (  # noqa: E402
     start_tool,
 )
 from mission_tracer.integrations._langchain.following import Following  # noqa: E402
-from mission_tracer.integrations._langchain.graph import (  # noqa: E402
-    GraphHandler,
-    is_bubble,
-    is_interrupt,
-    tell_breakpoints,
-)
+from mission_tracer.integrations._langchain.graph import GraphHandler, is_interrupt, tell_breakpoints  # noqa: E402
 from mission_tracer.integrations._langchain.place import is_within_chain  # noqa: E402
 from mission_tracer.integrations._langchain.runs import OwnRuns  # noqa: E402
 
@@ -209,7 +205,7 @@ class MissionCallbackHandler(GraphHandler):
             return
         if is_interrupt(error) and track.parent is not None:
             track.parent.stopped.calls.append(track.about["call_id"])
-        elif not is_bubble(error):
+        elif not is_pause(error):
             fail_tool(track, error)
         self._following.end(track, None, error)
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from mission_tracer import recorder
-from mission_tracer._base.endings import is_cancellation
+from mission_tracer._base.endings import is_cancellation, is_pause
 from mission_tracer.integrations._langchain.content import inputs_of
 from mission_tracer.integrations._langchain.events import give_up
-from mission_tracer.integrations._langchain.graph import calling, is_bubble, is_interrupt, node_path, plan_of
+from mission_tracer.integrations._langchain.graph import calling, is_interrupt, node_path, plan_of
 from mission_tracer.integrations._langchain.runs import Opening, OwnRuns
 from mission_tracer.integrations._langchain.tracks import Kind, Track, Tracks, key_of
 from mission_tracer.integrations._spans import Scope, split
@@ -127,11 +127,11 @@ class Following:
             return
         if error is not None and is_interrupt(error):
             _note_interrupt(track, error)
-        elif error is not None and not is_bubble(error) and not is_cancellation(error):
+        elif error is not None and not is_pause(error) and not is_cancellation(error):
             track.note_error(error)
         if track.step is None:
             self._runs.end(track, outputs, error)
-        elif error is None or is_bubble(error):
+        elif error is None or is_pause(error):
             if error is None or not is_interrupt(error):
                 track.step.end(outputs)
         else:

@@ -15,15 +15,15 @@ from mission_tracer.integrations._patches import Patches, ours
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackHandler as GraphHandler
-    from langgraph.errors import GraphBubbleUp, GraphDrained, GraphInterrupt
+    from langgraph.errors import GraphDrained, GraphInterrupt
     from langgraph.types import Command
 else:
     # One that is there and cannot be imported is as good as none: a program that uses it will say so itself.
     try:
-        from langgraph.errors import GraphBubbleUp, GraphInterrupt
+        from langgraph.errors import GraphInterrupt
         from langgraph.types import Command
     except Exception:  # noqa: BLE001 - see above
-        GraphBubbleUp = GraphInterrupt = Command = ()
+        GraphInterrupt = Command = ()
     try:
         from langgraph.errors import GraphDrained
     except Exception:  # noqa: BLE001
@@ -38,7 +38,6 @@ __all__ = [
     "Calling",
     "GraphHandler",
     "calling",
-    "is_bubble",
     "is_drain",
     "is_interrupt",
     "is_resumption",
@@ -124,11 +123,6 @@ def node_path(namespace: str, node: str) -> str:
     """
     names = [part.partition(":")[0] for part in namespace.split("|")]
     return ".".join(name for name in names if name and not name.isdigit()) or node
-
-
-def is_bubble(error: BaseException) -> bool:
-    """Say whether an exception is LangGraph's way to leave a node, and no error."""
-    return isinstance(error, GraphBubbleUp)
 
 
 def is_drain(error: BaseException) -> bool:

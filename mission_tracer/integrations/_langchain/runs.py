@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from mission_tracer import facts, recorder
+from mission_tracer._base.endings import is_pause
 from mission_tracer.integrations._langchain.content import inputs_of, plain, result_of
-from mission_tracer.integrations._langchain.graph import is_bubble, is_drain, is_resumption
+from mission_tracer.integrations._langchain.graph import is_drain, is_resumption
 from mission_tracer.integrations._langchain.paused import Paused, PausedRuns, leave_open, thread_of
 from mission_tracer.integrations._langchain.tracks import Track
 from mission_tracer.integrations._spans import AbandonedError, Scope, arguments_of, split
@@ -122,7 +123,7 @@ class OwnRuns:
 
     def end(self, track: Track, outputs: Any, error: BaseException | None) -> None:
         """End a chain: its run if it opened one; or let that wait, when a graph stopped inside it to go on later."""
-        if track.stop is not None and error is not None and not is_bubble(error):
+        if track.stop is not None and error is not None and not is_pause(error):
             track.stop = None
         if error is not None and is_drain(error):
             track.stopped.reason = "after it was asked to stop"
@@ -170,7 +171,7 @@ class OwnRuns:
 
 
 def _close(run: Run, outputs: Any, error: BaseException | None) -> None:
-    if error is None or is_bubble(error):
+    if error is None or is_pause(error):
         run.end(result_of(outputs))
     elif isinstance(error, AbandonedError):
         run.cancel()
